@@ -1,0 +1,15 @@
+"""The two errors by which a step or a plugin steers its run; every other exception is a fault, and the engine decides what it means."""
+
+from datetime import timedelta
+
+
+class RetryLater(Exception):
+    """Not now: the same step is to be tried again, after *after* if that is given, else when the engine's back-off says."""
+
+    def __init__(self, reason: str, *, after: timedelta | None = None) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+class GiveUp(Exception):
+    """It will never work: nothing is tried again, what was done is undone."""

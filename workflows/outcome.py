@@ -1,0 +1,80 @@
+"""How a step ends. A step never sleeps and never decides what happens to its run: it returns one of these."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+LOOK_AGAIN = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A run that is wanted.
+
+    *subject* is what the run is about, as "kind:uuid" ("vm:...", "port:..."): of one workflow only one run is active on a subject.
+    *title* is what a person calls it ("VM web-03"). *data* is plain JSON.
+    """
+
+    workflow: str
+    pool: str
+    subject: str
+    title: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The step is done and was seen to be so; the next one follows. The runs in *follow_up* are created in the same transaction."""
+
+    message: str = ""
+    follow_up: tuple[Request, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do until something happens; the same step runs again then, or after *at_most*, whichever comes first.
+
+    *on* is the key of what is waited for (see `wake`): None waits for the time alone.
+    """
+
+    message: str
+    on: str | None = None
+    at_most: timedelta = LOOK_AGAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The run is done here: what the later steps would do is so already."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The run ends refused: nothing was touched. What earlier steps did is undone, and then the run ends undone instead."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A person is needed: why, what was seen, and the next command to type."""
+
+    reason: str
+    next_command: str
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+Outcome = Done | Wait | Finish | Refuse | Stuck
+
+DONE = Done()
+
+
+def wake_on_task(pool: str, ref: str) -> str:
+    """The key that is woken when this task of the pool has ended or is gone."""
+    return f"task:{pool}:{ref}"
+
+
+def wake_on_object(pool: str, kind: str, uuid: str) -> str:
+    """The key that is woken when this object of the pool changes or goes; *kind* is the XenAPI class in lower case."""
+    return f"{kind}:{pool}:{uuid}"
