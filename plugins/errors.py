@@ -1,4 +1,4 @@
-"""The two errors by which a step or a plugin steers its run; every other exception is a fault, and the engine decides what it means."""
+"""The two errors by which a step or a plugin steers its run (every other exception is a fault: the engine decides), and a plugin's own."""
 
 from datetime import timedelta
 
@@ -13,3 +13,7 @@ class RetryLater(Exception):
 
 class GiveUp(Exception):
     """It will never work: nothing is tried again, what was done is undone."""
+
+
+class PluginError(Exception):
+    """A plugin cannot be used: it names a hook that does not exist, or two bear the same name."""

@@ -116,3 +116,6 @@ class Ledger(Protocol):
 
         *wanted* is how many are leaked in all. Decided in one transaction, so that two runs never hold the same VF.
         """
+
+    def holders(self, port: str) -> tuple[UUID, ...]:
+        """The runs that hold leaked VFs of the port, the oldest first."""

@@ -1,0 +1,1 @@
+"""The running machine: it joins pools, rows, messages, workflows and plugins, and is the only one that knows them all."""

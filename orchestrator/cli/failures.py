@@ -1,0 +1,41 @@
+"""The one place where the command line turns an exception into what a person reads."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+
+class WrongInput(Exception):
+    """What was typed cannot be used: the text names the thing, its value and what to do. Exit code 2."""
+
+
+class NotSo(Exception):
+    """The command was understood, and what it was to see or do is not so. Exit code 1."""
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Print what went wrong, a line each, and exit: 2 for wrong input, 1 for a pool that does not answer as it should."""
+    from orchestrator.config.errors import ConfigError
+    from plugins.errors import PluginError
+    from workflows.ports import PoolError
+
+    try:
+        yield
+    except ConfigError as error:
+        _stop(error.lines, 2)
+    except (WrongInput, PluginError) as error:
+        _stop([str(error)], 2)
+    except PoolError as error:
+        _stop([f"{type(error).__name__.lower()}: {error}"], 1)
+    except NotSo as error:
+        _stop([str(error)], 1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def _stop(lines: list[str], code: int) -> None:
+    for line in lines:
+        sys.stderr.write(f"vfo: {line}\n")
+    sys.exit(code)

@@ -1,0 +1,138 @@
+"""What may stand in the configuration file: every setting with its unit, its default and what leaving it out means."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+from orchestrator.config.durations import Duration
+
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+
+
+def _pool_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise ValueError("write the coordinator's address such as https://xen1.example.org")
+    if parts.username or parts.password:
+        raise ValueError("no user or password in the address: write username and password_file instead")
+    _ = parts.port
+    return value.rstrip("/")
+
+
+def _fingerprints(value: object) -> object:
+    written = [value] if isinstance(value, str) else value
+    if not isinstance(written, list | tuple):
+        return value
+    plain = [str(one).lower().replace(":", "").removeprefix("sha256") for one in written]
+    if any(not FINGERPRINT.fullmatch(one) for one in plain):
+        raise ValueError("write the SHA-256 of the certificate, 64 hexadecimal digits; `vfo init` shows it")
+    return tuple(plain)
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are errors, nothing changes after it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Pool(Section):
+    """`[pools.NAME]`: how to reach a pool and how to know that it is the right one.
+
+    One of *password*, *password_file*, *password_env* gives the password. At most one of *fingerprint* (one, or one for each host of the
+    pool), *ca_file* and *insecure* = true; with none of them the certificate must be valid by the system's authorities.
+    """
+
+    url: Annotated[str, AfterValidator(_pool_url)]
+    username: str = "root"
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    password_env: str | None = None
+    fingerprint: Annotated[tuple[str, ...], BeforeValidator(_fingerprints)] = ()
+    ca_file: Path | None = None
+    insecure: bool = False
+    patience: Duration = timedelta(seconds=60)
+    """How long a call waits for a pool that restarts or changes its coordinator, before the step is tried again later."""
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> "Pool":
+        given = [name for name in ("password", "password_file", "password_env") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of password, password_file, password_env (given: {', '.join(given) or 'none'})")
+        trust = [name for name in ("fingerprint", "ca_file", "insecure") if getattr(self, name)]
+        if len(trust) > 1:
+            raise ValueError(f"give at most one of fingerprint, ca_file, insecure (given: {', '.join(trust)})")
+        return self
+
+
+class Database(Section):
+    """`[database]`: where runs are kept. A relative SQLite path is beside the configuration file."""
+
+    url: str = "sqlite:///vfo.sqlite3"
+
+
+class Broker(Section):
+    """`[broker]`: how roles nudge each other. The default is inside the process."""
+
+    url: str = "embedded://"
+
+
+class Reclaim(Section):
+    """`[reclaim]`: getting VFs back."""
+
+    grace: Duration = timedelta(seconds=30)
+    """After a deletion, before the first look; and between the first and the last look that agree on a leak."""
+    looks: int = Field(default=3, ge=1, le=100)
+    """How many looks must agree before a VF is called leaked."""
+    settle: Duration = timedelta(minutes=30)
+    """How long a port may stay in motion (starts, migrations, boots) before a person is told that no look was possible."""
+    every: Duration = timedelta(minutes=10)
+    """How often all ports are accounted for without a reason."""
+
+
+class Listener(Section):
+    """`[listener]`: following the pools."""
+
+    reconcile: Duration = timedelta(minutes=15)
+    """How often everything is loaded anew and compared, whatever the events say."""
+    watchdog: Duration = timedelta(minutes=1)
+    """How often the event stream must prove that it is not deaf."""
+
+
+class Serve(Section):
+    """`[serve]`: the daemon."""
+
+    workers: int = Field(default=8, ge=1, le=64)
+    """How many steps may be at work at once."""
+    stop_within: Duration = timedelta(seconds=10)
+    """How long SIGTERM waits for the steps at hand; what is not finished then is taken up again at the next start."""
+
+
+class Log(Section):
+    """`[log]`: what the daemon writes to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
+class Metrics(Section):
+    """`[metrics]`: Prometheus metrics by HTTP; none are served unless *port* is set."""
+
+    host: str = "127.0.0.1"
+    port: int | None = Field(default=None, ge=0, le=65535)
+
+
+class Config(Section):
+    """The whole file."""
+
+    pools: dict[str, Pool] = Field(default_factory=dict)
+    database: Database = Database()
+    broker: Broker = Broker()
+    reclaim: Reclaim = Reclaim()
+    listener: Listener = Listener()
+    serve: Serve = Serve()
+    log: Log = Log()
+    metrics: Metrics = Metrics()

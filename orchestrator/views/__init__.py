@@ -1,0 +1,1 @@
+"""What people and programs are shown: plain values, the same for the command line and for whatever comes beside it."""

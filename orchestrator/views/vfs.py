@@ -1,0 +1,34 @@
+"""The VFs of a pool, port by port: what there is, who has it, what is missing."""
+
+from typing import Any
+
+from workflows import accounting
+from workflows.ports import Ledger, Pool, PortAccount, PortLook
+
+
+def ports(pool: Pool, ledger: Ledger) -> list[dict[str, Any]]:
+    """Look at the pool's ports now; one row of plain JSON each, in order of their names.
+
+    *leaked* VFs are held as such by stuck runs; *missing* ones are unaccounted for at this look alone, which is no proof yet.
+    """
+    return [_row(pool.name, look, ledger.learn(look)) for look in sorted(pool.look_at_ports(), key=lambda look: look.name)]
+
+
+def _row(pool: str, look: PortLook, account: PortAccount) -> dict[str, Any]:
+    lost = accounting.missing(look, account)
+    return {
+        "pool": pool,
+        "port": look.port,
+        "name": look.name,
+        "network": look.network,
+        "mode": look.mode,
+        "attached": look.attached,
+        "total": account.total,
+        "free": look.remaining,
+        "promised": account.promised,
+        "leaked": account.leaked,
+        "missing": max(0, lost - account.leaked) if not look.in_flight else None,
+        "in_flight": list(look.in_flight),
+        "users": [{"vm": user.vm, "name": user.vm_name, "vif": user.vif, "device": user.device} for user in look.users],
+        "at": look.at,
+    }

@@ -1,0 +1,38 @@
+"""The arithmetic of VFs: the only way a client can see that one is lost.
+
+XenAPI never says which VF is reserved for whom (PCI.scheduled_to_be_attached_to and VIF.reserved_pci are internal to xapi), so a
+leaked VF shows only as a difference: a port's VFs, less those that are free, less those that somebody uses.
+"""
+
+from typing import Any
+
+from workflows.ports import PortAccount, PortLook
+
+
+def missing(look: PortLook, account: PortAccount) -> int:
+    """How many VFs of the port are neither free nor used at this look."""
+    return max(0, account.total - look.remaining - len(look.users))
+
+
+def figures(look: PortLook, account: PortAccount) -> dict[str, Any]:
+    """One look as evidence: plain JSON, every number that the arithmetic used."""
+    return {
+        "at": look.at.isoformat(),
+        "port": look.port,
+        "name": look.name,
+        "total": account.total,
+        "remaining": look.remaining,
+        "in_use": len(look.users),
+        "users": [f"{user.vm_name} ({user.vm}) device {user.device}" for user in look.users],
+        "missing": missing(look, account),
+        "virtual_functions_recorded": look.records,
+        "mode": look.mode,
+        "epoch": look.epoch,
+    }
+
+
+def in_words(look: PortLook, account: PortAccount) -> str:
+    """One look as a sentence."""
+    lost = missing(look, account)
+    balance = f"{account.total} VFs = {look.remaining} free + {len(look.users)} in use"
+    return f"{look.name}: {balance}{f' + {lost} missing' if lost else ''}"
