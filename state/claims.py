@@ -1,0 +1,130 @@
+"""Runs as workers see them: due, taken, kept, recorded, woken. Who works on a run is decided by one UPDATE."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, tuple_, update
+from sqlmodel import Session
+
+from state import history
+from state.columns import table
+from state.run import Phase, Run, Status
+
+RUN = table(Run)
+KEYS_AT_ONCE = 500  # below every limit of bound parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How a run stands after a step: the columns that a record writes; see `state.run.Run` for what each means."""
+
+    status: Status
+    phase: Phase
+    step: str | None
+    step_began_at: datetime | None
+    due_at: datetime | None
+    data: dict[str, Any]
+    attempt: int = 0
+    waits_on: str | None = None
+    reason: str = ""
+    next_command: str = ""
+    evidence: dict[str, Any] | None = None
+
+
+def due(session: Session, *, now: datetime, limit: int) -> list[UUID]:
+    """The runs that somebody may take now, longest due first."""
+    return list(session.connection().execute(select(RUN.c.id).where(RUN.c.due_at <= now).order_by(RUN.c.due_at).limit(limit)).scalars())
+
+
+def next_due(session: Session) -> datetime | None:
+    """When the next run becomes due (it may be so already); None when no run is active."""
+    found: datetime | None = session.connection().execute(select(func.min(RUN.c.due_at)).where(RUN.c.due_at.is_not(None))).scalar()
+    return found
+
+
+def claim(session: Session, run_id: UUID, *, now: datetime, lease: timedelta) -> Run | None:
+    """Take the run for *lease*; None when it is over, not due, or held by a live worker."""
+    taken = session.connection().execute(
+        update(RUN)
+        .where(RUN.c.id == run_id, RUN.c.due_at <= now)
+        .values(
+            status=Status.RUNNING, due_at=now + lease, claim=RUN.c.claim + 1, takes=RUN.c.takes + 1, waits_on=None,
+            step_began_at=func.coalesce(RUN.c.step_began_at, now, type_=RUN.c.step_began_at.type), updated_at=now,
+        )
+        .returning(RUN)
+    ).first()  # fmt: skip
+    return None if taken is None else Run(**taken._asdict())
+
+
+def extend(session: Session, held: Sequence[tuple[UUID, int]], *, until: datetime) -> set[UUID]:
+    """Keep the runs held under these claims until then; says which of them are still held."""
+    if not held:
+        return set()
+    kept = session.connection().execute(
+        update(RUN).where(RUN.c.status == Status.RUNNING, tuple_(RUN.c.id, RUN.c.claim).in_(held)).values(due_at=until).returning(RUN.c.id)
+    )
+    return set(kept.scalars())
+
+
+def record(session: Session, run: Run, change: Change, entry: history.Entry | None, *, now: datetime) -> bool:
+    """Write what a step came to, with its entry; False (and nothing written) when the claim was lost meanwhile.
+
+    *run* then says what was recorded; its cancel_requested is the row's. A parked run that somebody cancelled meanwhile is due at once.
+    """
+    values = {name: getattr(change, name) for name in Change.__slots__}
+    values |= {"takes": 0, "updated_at": now, "finished_at": now if change.due_at is None else None}
+    row = (
+        session.connection()
+        .execute(
+            update(RUN)
+            .where(RUN.c.id == run.id, RUN.c.claim == run.claim, RUN.c.status == Status.RUNNING)
+            .values(values)
+            .returning(RUN.c.cancel_requested)
+        )
+        .first()
+    )
+    if row is None:
+        return False
+    for name, value in values.items():
+        setattr(run, name, value)
+    run.cancel_requested = row.cancel_requested
+    if entry is not None:
+        history.add(session, run.id, entry, now=now)
+    if run.cancel_requested and run.phase is Phase.FORWARD and run.status in (Status.WAITING, Status.READY):
+        hurry(session, [run.id], now=now)
+        run.due_at = now
+    return True
+
+
+def hurry(session: Session, run_ids: Sequence[UUID], *, now: datetime) -> None:
+    """Make parked runs due at once; those at work or ended are left alone."""
+    parked = RUN.c.status.in_((Status.WAITING, Status.READY))
+    session.connection().execute(update(RUN).where(RUN.c.id.in_(run_ids), parked).values(due_at=now, waits_on=None, updated_at=now))
+
+
+def waiting(session: Session, keys: Iterable[str]) -> list[UUID]:
+    """The runs that wait for one of these keys. Only reads: most changes of a pool wake nobody."""
+    found: list[UUID] = []
+    for some in _portions(keys):
+        found += session.connection().execute(select(RUN.c.id).where(RUN.c.waits_on.in_(some))).scalars()
+    return found
+
+
+def wake(session: Session, keys: Iterable[str], *, now: datetime) -> list[UUID]:
+    """Make the runs that wait for one of these keys due at once; says which."""
+    woken: list[UUID] = []
+    for some in _portions(keys):
+        ready = update(RUN).where(RUN.c.waits_on.in_(some), RUN.c.status == Status.WAITING)
+        woken += session.connection().execute(ready.values(due_at=now, waits_on=None, updated_at=now).returning(RUN.c.id)).scalars()
+    return woken
+
+
+def _portions(keys: Iterable[str]) -> Iterator[list[str]]:
+    """The keys, without doubles, in portions that fit a statement."""
+    rest = iter(dict.fromkeys(keys))
+    while some := list(islice(rest, KEYS_AT_ONCE)):
+        yield some

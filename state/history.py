@@ -1,0 +1,56 @@
+"""What happened to a run, in the order in which it was recorded: written with the run's own row, never without it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, insert
+from sqlmodel import Field, Session, col, select
+
+from state.columns import Row, UtcDateTime, table
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is to be recorded: the step, how it ended ("done", "wait", "retry", ...), in words, and what was seen (plain JSON)."""
+
+    step: str
+    outcome: str
+    message: str = ""
+    data: dict[str, Any] | None = None
+
+
+class History(Row, table=True):
+    """One entry; *seq* grows over all runs, so that a reader can follow everything from where it stopped."""
+
+    __tablename__ = "history"
+
+    seq: int | None = Field(default=None, primary_key=True)
+    run_id: UUID = Field(foreign_key="run.id", index=True)
+    at: datetime = Field(sa_type=UtcDateTime)
+    step: str
+    outcome: str
+    message: str = ""
+    data: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+
+
+HISTORY = table(History)
+
+
+def add(session: Session, run_id: UUID, entry: Entry, *, now: datetime) -> None:
+    """Record an entry of a run."""
+    session.connection().execute(
+        insert(HISTORY),
+        {"run_id": run_id, "at": now, "step": entry.step, "outcome": entry.outcome, "message": entry.message, "data": entry.data},
+    )
+
+
+def of(session: Session, run_id: UUID) -> list[History]:
+    """All that was recorded of a run, oldest first."""
+    return list(session.exec(select(History).where(History.run_id == run_id).order_by(col(History.seq))))
+
+
+def after(session: Session, seq: int, *, limit: int = 500) -> list[History]:
+    """What was recorded of any run after the entry *seq*, oldest first, at most *limit*."""
+    return list(session.exec(select(History).where(col(History.seq) > seq).order_by(col(History.seq)).limit(limit)))

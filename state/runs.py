@@ -1,0 +1,142 @@
+"""Runs as people and other programs see them: wanted, found, listed, cancelled, tried again."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID, uuid4
+
+from sqlalchemy import String, case, cast, func, update
+from sqlmodel import Session, col, select
+
+from state import history, upsert
+from state.columns import table
+from state.run import ACTIVE, Phase, Run, Status
+
+RUN = table(Run)
+RETRIABLE = frozenset({Status.STUCK, Status.REFUSED, Status.UNDONE})
+
+
+class Impossible(Exception):
+    """What was asked of the run cannot be done as it stands; the text says why, for the person who asked."""
+
+
+class Wanted(Protocol):
+    """A run that is wanted; `workflows.outcome.Request` is one."""
+
+    @property
+    def workflow(self) -> str:
+        """The workflow's name."""
+
+    @property
+    def pool(self) -> str:
+        """The pool's name in the configuration."""
+
+    @property
+    def subject(self) -> str:
+        """What the run is about, as "kind:uuid"."""
+
+    @property
+    def title(self) -> str:
+        """What a person calls it."""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the steps begin with: plain JSON."""
+
+
+def create(session: Session, wanted: Wanted, *, now: datetime) -> tuple[Run, bool]:
+    """A run for what is wanted, and whether it is new: of one workflow, a subject has one active run at most.
+
+    The caller publishes the run's id when the transaction is committed (or leaves that to the sweeper, which finds it due).
+    """
+    row: dict[str, Any] = {
+        "id": uuid4(), "workflow": wanted.workflow, "pool": wanted.pool, "subject": wanted.subject, "title": wanted.title,
+        "status": Status.READY, "phase": Phase.FORWARD, "due_at": now, "claim": 0, "takes": 0, "attempt": 0, "cancel_requested": False,
+        "reason": "", "next_command": "", "data": dict(wanted.data), "created_at": now, "updated_at": now,
+    }  # fmt: skip
+    statement = upsert.insert(session, RUN).values(row).on_conflict_do_nothing().returning(RUN.c.id)
+    created = session.connection().execute(statement).first() is not None
+    if created:
+        return Run(**row), True
+    there = active_on(session, wanted)
+    if there is None:  # only where writers run beside each other: it ended between the two statements
+        return create(session, wanted, now=now)
+    return there, False
+
+
+def active_on(session: Session, wanted: Wanted) -> Run | None:
+    """The active run of the workflow on the subject, if there is one."""
+    same = (Run.workflow == wanted.workflow, Run.pool == wanted.pool, Run.subject == wanted.subject)
+    return session.exec(select(Run).where(*same, col(Run.due_at).is_not(None))).first()
+
+
+def get(session: Session, run_id: UUID) -> Run | None:
+    """The run as it stands now."""
+    return session.get(Run, run_id, populate_existing=True)
+
+
+def with_prefix(session: Session, prefix: str) -> list[Run]:
+    """The runs whose id begins so (dashes or not, at least four digits), newest first, at most ten: enough to say "which one?"."""
+    digits = "".join(digit for digit in prefix.lower() if digit in "0123456789abcdef")
+    if len(digits) < 4 or len(digits) != len(prefix.replace("-", "")):
+        return []
+    plain = func.replace(cast(col(Run.id), String), "-", "")
+    return list(session.exec(select(Run).where(plain.like(f"{digits}%")).order_by(col(Run.created_at).desc()).limit(10)))
+
+
+def listed(session: Session, *, statuses: Collection[Status] = ACTIVE, pool: str | None = None, limit: int = 1000) -> list[Run]:
+    """The runs in these statuses, newest first, at most *limit*."""
+    query = select(Run).where(col(Run.status).in_(sorted(statuses)))
+    if pool is not None:
+        query = query.where(Run.pool == pool)
+    return list(session.exec(query.order_by(col(Run.created_at).desc()).limit(limit)))
+
+
+def counts(session: Session) -> dict[Status, int]:
+    """How many runs stand in each status, those with none included."""
+    found = dict(session.exec(select(Run.status, func.count()).group_by(col(Run.status))).all())
+    return {status: found.get(status, 0) for status in Status}
+
+
+def cancel(session: Session, run_id: UUID, *, now: datetime, by: str) -> Run:
+    """Ask that the run be given up: after the step at hand what was done is undone. Raises `Impossible` when it is over or undoing."""
+    run = _known(session, run_id)
+    if run.status not in ACTIVE:
+        raise Impossible(f"the run is over: {run.status}")
+    if run.phase is Phase.UNDO:
+        raise Impossible("the run is being undone already")
+    session.connection().execute(
+        update(RUN)
+        .where(RUN.c.id == run_id, RUN.c.due_at.is_not(None))
+        .values(cancel_requested=True, updated_at=now, due_at=case((RUN.c.status == Status.RUNNING, RUN.c.due_at), else_=now))
+    )
+    history.add(session, run_id, history.Entry(run.step or "", "cancel", f"cancelled by {by}"), now=now)
+    return _known(session, run_id)
+
+
+def retry(session: Session, run_id: UUID, *, now: datetime, by: str) -> Run:
+    """Take an ended run up again: a stuck one where it stuck, a refused or undone one from its first step.
+
+    Raises `Impossible` when it is active or done, or when another active run has its subject.
+    """
+    run = _known(session, run_id)
+    if run.status not in RETRIABLE:
+        raise Impossible(f"the run is {run.status}: only stuck, refused and undone runs can be tried again")
+    if (other := active_on(session, run)) is not None:
+        raise Impossible(f"run {other.id} is at work on the same subject")
+    anew = {} if run.status is Status.STUCK else {"step": None, "phase": Phase.FORWARD}
+    session.connection().execute(
+        update(RUN)
+        .where(RUN.c.id == run_id, RUN.c.due_at.is_(None))
+        .values(status=Status.READY, due_at=now, takes=0, attempt=0, step_began_at=None, cancel_requested=False, finished_at=None,
+                reason=f"tried again by {by}", next_command="", evidence=None, updated_at=now, **anew)
+    )  # fmt: skip
+    history.add(session, run_id, history.Entry(run.step or "", "retry", f"tried again by {by}"), now=now)
+    return _known(session, run_id)
+
+
+def _known(session: Session, run_id: UUID) -> Run:
+    run = get(session, run_id)
+    if run is None:
+        raise Impossible(f"there is no run {run_id}")
+    return run
