@@ -1,0 +1,131 @@
+"""A pool's API for every thread of the process: one session, found and kept by itself, and failures by name."""
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import XenAPI
+
+from orchestrator import retry
+from orchestrator.xapi import decode, errors, tasks
+from orchestrator.xapi.connection import Line
+from orchestrator.xapi.decode import JSON
+from orchestrator.xapi.errors import Unreachable
+from orchestrator.xapi.login import Login
+from orchestrator.xapi.session import Session
+from orchestrator.xapi.settings import PoolSettings
+from orchestrator.xapi.tasks import TaskOutcome
+from orchestrator.xapi.transport import Limits, only_reads
+from workflows.ports import Gone, PoolError, Transient
+
+T = TypeVar("T")
+
+TIMEOUT = 60.0
+
+
+class Client:
+    """One per pool and process, shared by all threads.
+
+    Every call may raise a named error of `workflows.ports`. What certainly took no effect (nobody was reached, the server was not the
+    coordinator, the session had ended), and reads that were cut, are tried again for *patience* seconds (the settings' if None; 0: not
+    at all) and are `Transient` after that. Everything else goes out once: what was cut after it was sent is `Unknown`.
+    """
+
+    def __init__(self, settings: PoolSettings) -> None:
+        self.name = settings.name
+        self._patience = settings.patience.total_seconds()
+        self._login = Login(settings)
+        self._stop = threading.Event()
+
+    def call(self, method: str, *params: Any, timeout: float = TIMEOUT, patience: float | None = None) -> Any:
+        """Call *method* ("VM.get_record") with its parameters, the session left out; its result as it came (numbers: use `fetch`).
+
+        *timeout*: seconds for one attempt; event.from's is always above the one asked.
+        """
+        return self._patiently(method, params, Limits(timeout), patience, decode.plain)
+
+    def fetch(
+        self, kind: type[T], method: str, *params: Any, timeout: float = TIMEOUT, patience: float | None = None, line: Line | None = None
+    ) -> T:
+        """As `call`, the result decoded straight into *kind*: a struct, dict[str, Struct], int, ...
+
+        A `msgspec.Raw` inside is to be decoded by `decode.into`, which knows of XML-RPC's ints. By *line* another thread may end the call;
+        with one, the default patience is 0, so that a call that was ended is not made again.
+        """
+        if line is not None and patience is None:
+            patience = 0
+        return self._patiently(method, params, Limits(timeout, line), patience, lambda raw: decode.into(kind, raw))
+
+    def start(self, method: str, *params: Any, timeout: float = TIMEOUT, patience: float | None = None) -> str:
+        """Start *method* as `Async.`; the ref of its task.
+
+        `Unknown` when it was cut: it may have been started under a task that we cannot name.
+        """
+        return self.fetch(str, f"Async.{method}", *params, timeout=timeout, patience=patience)
+
+    def task_outcome(self, ref: str) -> TaskOutcome:
+        """How the task stands. One that ended is destroyed in the pool, so keep what this says; `Vanished` when it is not there."""
+        try:
+            outcome = tasks.outcome(self.fetch(tasks.TaskRecord, "task.get_record", ref))
+        except Gone:
+            return tasks.Vanished()
+        if not isinstance(outcome, tasks.Pending):
+            self._forget(ref)
+        return outcome
+
+    def _forget(self, ref: str) -> None:
+        try:
+            self.call("task.destroy", ref, patience=0)
+        except PoolError:  # only tidiness: the pool forgets it within 65 minutes
+            return
+
+    @property
+    def epoch(self) -> int:
+        """How many logins there were. It changes with every new session and coordinator: what was known from before must be read again."""
+        return self._login.epoch
+
+    @property
+    def address(self) -> str:
+        """Where the coordinator was found last, as "host[:port]"."""
+        return self._login.address
+
+    @property
+    def session(self) -> Session:
+        """The package's session, for what is asked of it directly; it is not looked after as the calls above are."""
+        return self._login.session()
+
+    def close(self) -> None:
+        """Log out and end every call in flight, in whatever thread; later calls are `Transient`."""
+        self._stop.set()
+        self._login.close()
+
+    def _patiently(self, method: str, params: tuple[Any, ...], limits: Limits, patience: float | None, then: Callable[[JSON], T]) -> T:
+        """Try once, and again as long as the class says."""
+        repeated = (Unreachable, _ReadCut) if only_reads(method) else Unreachable
+        raw = retry.patiently(
+            lambda: self._once(method, params, limits),
+            patience=self._patience if patience is None else patience,
+            on=repeated,
+            stop=self._stop,
+        )
+        return then(raw)
+
+    def _once(self, method: str, params: tuple[Any, ...], limits: Limits) -> JSON:
+        session = self._login.session()
+        fault: PoolError
+        try:
+            return session.invoke(method, params, limits)
+        except XenAPI.Failure as failure:
+            fault = errors.named(failure.details)
+        except Unreachable:
+            self._login.leave(session)
+            raise
+        except Transient as error:
+            raise _ReadCut(error.code, error.details) from None
+        if fault.code in errors.NOBODY_HEARD:
+            self._login.leave(session)
+        raise fault
+
+
+class _ReadCut(Transient):
+    """A call that only reads was cut: it may be repeated at once."""

@@ -1,0 +1,198 @@
+"""Kept-alive HTTP connections to one server, and what is certain about a request when one of them dies.
+
+Every call in flight has a connection to itself; idle ones are kept, so that there are as many as threads that call at once.
+(Connections that belonged to threads would stay open when the threads end.) No request is ever sent a second time here.
+"""
+
+import contextlib
+import http.client
+import socket
+import ssl
+import threading
+import time
+from urllib.parse import SplitResult
+
+from orchestrator.xapi.tls import CONNECT_SECONDS, Trust
+
+KEPT = 16
+CHUNK = 1 << 20
+
+
+class NotSent(Exception):
+    """The request did not leave us whole, so the server cannot have acted on it: it waits for all of the announced length."""
+
+
+class Cut(Exception):
+    """The connection died, or the time was over, after the request had been sent: it may have been acted on."""
+
+
+class Line:
+    """A caller's hold on the call it has in flight, by which another thread can end it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sock: socket.socket | None = None
+
+    def drop(self) -> None:
+        """End the call that waits on this line, if one does: its connection is shut down."""
+        with self._lock:
+            if self._sock is not None:
+                _shut(self._sock)
+
+    def hold(self, sock: socket.socket | None) -> None:
+        """The transport says which socket the call in flight has; None when it is over."""
+        with self._lock:
+            self._sock = sock
+
+
+class _HTTP(http.client.HTTPConnection):
+    """One connection, that never opens itself again, over TLS where there is *trust*."""
+
+    auto_open = 0
+
+    def __init__(self, host: str, port: int, trust: Trust | None) -> None:
+        super().__init__(host, port, timeout=CONNECT_SECONDS)
+        self._trust = trust
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+            # a host that lost its power says nothing: the kernel finds out within 30 s, also while event.from waits
+            if hasattr(socket, option):
+                self.sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        if self._trust is not None:
+            self.sock = self._trust.wrap(self.sock, self.host)
+
+
+class Connections:
+    """The connections to one server; used by all threads."""
+
+    def __init__(self, url: SplitResult, trust: Trust) -> None:
+        self._host = url.hostname or ""
+        self._port = url.port or (443 if url.scheme == "https" else 80)
+        self._trust = trust if url.scheme == "https" else None
+        self._lock = threading.Lock()
+        self._idle: list[_HTTP] = []
+        self._busy: set[_HTTP] = set()
+        self._closed = False
+
+    def post(self, path: str, body: bytes, kind: str, timeout: float, line: Line | None = None) -> tuple[int, str, bytes]:
+        """Send one request; its status, content type and body. *timeout* is for all of it. Raises NotSent, Cut, or `Denied` by TLS."""
+        deadline = time.monotonic() + timeout
+        connection = self._take(timeout)
+        sock = connection.sock
+        try:
+            if line:
+                line.hold(sock)
+            _send(connection, path, body, kind, deadline)
+            answer = _receive(connection, sock, deadline)
+        except BaseException:
+            self._drop(connection)
+            raise
+        finally:
+            if line:
+                line.hold(None)
+        self._give_back(connection)
+        return answer
+
+    def _take(self, timeout: float) -> _HTTP:
+        with self._lock:
+            if self._closed:
+                raise NotSent("closed")
+            while self._idle:
+                connection = self._idle.pop()
+                if not _stale(connection):
+                    self._busy.add(connection)
+                    return connection
+                connection.close()
+        fresh = _HTTP(self._host, self._port, self._trust)
+        fresh.timeout = min(timeout, CONNECT_SECONDS)
+        try:
+            fresh.connect()
+        except (OSError, http.client.HTTPException) as error:
+            fresh.close()
+            raise NotSent(f"{self._host}:{self._port}: {_words(error)}") from None
+        except BaseException:
+            fresh.close()
+            raise
+        with self._lock:
+            self._busy.add(fresh)
+        return fresh
+
+    def _give_back(self, connection: _HTTP) -> None:
+        with self._lock:
+            self._busy.discard(connection)
+            if connection.sock is not None and not self._closed and len(self._idle) < KEPT:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def _drop(self, connection: _HTTP) -> None:
+        with self._lock:
+            self._busy.discard(connection)
+        connection.close()
+
+    def close(self) -> None:
+        """Close the idle connections and end the calls in flight; later ones are not sent."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            for connection in self._busy:
+                if connection.sock is not None:
+                    _shut(connection.sock)
+        for connection in idle:
+            connection.close()
+
+
+def _send(connection: _HTTP, path: str, body: bytes, kind: str, deadline: float) -> None:
+    """Hand the whole request to the kernel. An error here means that its last bytes were not accepted, so it is not whole anywhere."""
+    try:
+        connection.sock.settimeout(max(0.001, deadline - time.monotonic()))
+        connection.request("POST", path, body, {"Content-Type": kind, "Accept": kind, "User-Agent": "vf-orchestrator"})
+    except (OSError, http.client.HTTPException) as error:
+        raise NotSent(f"{connection.host}:{connection.port}: {_words(error)}") from None
+
+
+def _receive(connection: _HTTP, sock: socket.socket, deadline: float) -> tuple[int, str, bytes]:
+    """The answer, or Cut. The socket's own timeout is for one read, so it is set anew for every piece."""
+    pieces: list[bytes] = []
+    try:
+        sock.settimeout(max(0.001, deadline - time.monotonic()))
+        response = connection.getresponse()
+        with response:
+            while piece := response.read(CHUNK):
+                pieces.append(piece)
+                if not response.isclosed():
+                    sock.settimeout(max(0.001, deadline - time.monotonic()))
+            if response.length:
+                raise Cut(f"{connection.host}:{connection.port}: the answer ended {response.length} bytes early")
+            return response.status, response.headers.get_content_type(), b"".join(pieces)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise Cut(f"{connection.host}:{connection.port}: {_words(error)}") from None
+
+
+def _stale(connection: _HTTP) -> bool:
+    """Whether the server closed the idle connection (or said something unasked, which is no better)."""
+    sock = connection.sock
+    if sock is None:
+        return True
+    try:
+        sock.settimeout(0)
+        peeked = sock.recv(1) if isinstance(sock, ssl.SSLSocket) else sock.recv(1, socket.MSG_PEEK)
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return False
+    except OSError:
+        return True
+    del peeked  # end of the stream, or bytes that answer nothing
+    return True
+
+
+def _shut(sock: socket.socket) -> None:
+    """End what another thread does on the socket. TLS's own shutdown is gone around: it would let that thread read on in plain text."""
+    with contextlib.suppress(OSError):  # it is dead already, which is what is wanted
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__

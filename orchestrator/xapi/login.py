@@ -1,0 +1,171 @@
+"""Logged in, once, at the coordinator, wherever it is now."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import msgspec
+import XenAPI
+
+from orchestrator.xapi import decode, errors
+from orchestrator.xapi.errors import Unreachable
+from orchestrator.xapi.session import API_VERSION, ORIGINATOR, Session
+from orchestrator.xapi.settings import PoolSettings
+from orchestrator.xapi.tls import Trust
+from orchestrator.xapi.transport import Limits, Transport
+from workflows.ports import Denied, PoolError, Transient
+
+logger = logging.getLogger(__name__)
+
+DENIED_SECONDS = 10.0
+
+
+class _Pool(msgspec.Struct):
+    uuid: str
+
+
+class _Host(msgspec.Struct):
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A search for the coordinator that failed: when it began (monotonic seconds) and why."""
+
+    began: float
+    error: PoolError
+
+
+class Login:
+    """The one session of a pool, shared by all threads.
+
+    `session()` logs in where nobody is; the others wait for that one attempt and share its end. The coordinator is looked for at the
+    address where it was last, then at every member's that was learned at the last login, then at the configured one; HOST_IS_SLAVE is
+    followed. A server that turns out to belong to another pool (a host that was ejected, say) is left alone.
+    """
+
+    def __init__(self, settings: PoolSettings) -> None:
+        self._settings = settings
+        self._trust = Trust(settings)
+        self._configured = urlsplit(settings.url)
+        self._lock = threading.RLock()
+        self._session: Session | None = None
+        self._transports: dict[str, Transport] = {}
+        self._members: tuple[str, ...] = ()
+        self._pool = ""
+        self._failed: _Failed | None = None
+        self._closed = False
+        self.address = self._configured.netloc
+        self.epoch = 0
+
+    def session(self) -> Session:
+        """The session, logged in. Raises `Unreachable` when nobody answers as coordinator, `Denied` for a wrong password or certificate."""
+        asked = time.monotonic()
+        with self._lock:
+            if self._closed:
+                raise Transient("CLIENT_CLOSED")
+            if self._session is None:
+                if self._failed and self._still(self._failed, asked):
+                    raise errors.again(self._failed.error)
+                self._session = self._log_in()
+            return self._session
+
+    def _still(self, failed: _Failed, asked: float) -> bool:
+        """Whether that failure answers somebody who asked at *asked*.
+
+        A refused password is not tried again at once: accounts get locked.
+        """
+        return failed.began >= asked or (isinstance(failed.error, Denied) and asked < failed.began + DENIED_SECONDS)
+
+    def leave(self, session: Session) -> None:
+        """Somebody found that *session* is dead or its server gone: the next one to ask logs in anew, unless another already did."""
+        with self._lock:
+            if self._session is session:
+                self._session = None
+
+    def _log_in(self) -> Session:
+        began = time.monotonic()
+        worst: PoolError = Unreachable("NOT_REACHED", (self.address,))
+        for address in self._candidates():
+            try:
+                session = self._log_in_at(address)
+            except Denied as error:
+                worst = error
+                if not error.code.startswith("TLS_"):
+                    break
+            except Transient as error:
+                worst = worst if isinstance(worst, Denied) else Unreachable(error.code, error.details)
+            except PoolError as error:
+                worst = error
+                break
+            else:
+                self._failed = None
+                return session
+        self._failed = _Failed(began, worst)
+        raise errors.again(worst)
+
+    def _candidates(self) -> Iterator[str]:
+        """Addresses to try, each once; what HOST_IS_SLAVE names while trying comes next."""
+        tried: set[str] = set()
+        self._pointed: list[str] = []
+        waiting = [self.address, *self._members, self._configured.netloc]
+        while self._pointed or waiting:
+            address = self._pointed.pop() if self._pointed else waiting.pop(0)
+            if address not in tried:
+                tried.add(address)
+                yield address
+
+    def _log_in_at(self, address: str) -> Session:
+        session = Session(self._transport(address))
+        fault: PoolError
+        try:
+            session.login_with_password(self._settings.username, self._settings.password, API_VERSION, ORIGINATOR)
+            self._learn(session)
+        except XenAPI.Failure as failure:
+            fault = errors.named(failure.details)
+            if fault.code == "HOST_IS_SLAVE":
+                self._pointed.append(self._netloc(fault.details[0]))
+        else:
+            self.epoch += 1
+            self.address = address
+            logger.info("pool %s: logged in at %s (login %d)", self._settings.name, address, self.epoch)
+            return session
+        raise fault
+
+    def _learn(self, session: Session) -> None:
+        """Which pool this is, and where its members are."""
+        limits = Limits(timeout=30.0)
+        pools = decode.into(dict[str, _Pool], session.invoke("pool.get_all_records", (), limits))
+        uuid = next(iter(pools.values())).uuid if pools else ""
+        if self._pool and uuid != self._pool:
+            session.logout()
+            raise Unreachable("OTHER_POOL", (f"{session.transport.url} belongs to pool {uuid}, not {self._pool}",))
+        hosts = decode.into(dict[str, _Host], session.invoke("host.get_all_records", (), limits))
+        self._pool = uuid
+        self._members = tuple(self._netloc(host.address) for host in hosts.values() if host.address)
+
+    def _netloc(self, address: str) -> str:
+        """A member's address as part of a URL: with the configured port, since the pool only knows its own."""
+        host = f"[{address}]" if ":" in address else address
+        return f"{host}:{self._configured.port}" if self._configured.port else host
+
+    def _transport(self, address: str) -> Transport:
+        if address not in self._transports:
+            self._transports[address] = Transport(f"{self._configured.scheme}://{address}", self._trust)
+        return self._transports[address]
+
+    def close(self) -> None:
+        """Log out, as far as somebody hears it, and end every call in flight."""
+        with self._lock:
+            self._closed = True
+            session, self._session = self._session, None
+        if session is not None:
+            try:
+                session.logout()
+            except (XenAPI.Failure, PoolError) as error:
+                logger.debug("pool %s: not logged out: %s", self._settings.name, type(error).__name__)
+        for transport in list(self._transports.values()):
+            transport.close()
