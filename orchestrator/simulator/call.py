@@ -41,8 +41,13 @@ class Call:
         Failure TASK_CANCELLED [task] when the task was cancelled, Interrupted when the toolstack stops.
         """
         self.check()
-        if self._woken.wait(seconds * self.server.speed):
-            self.check()
+        self.pause(seconds * self.server.speed)
+
+    def pause(self, seconds: float) -> None:
+        """Wait *seconds* as the clock on the wall has them, whatever the server's speed; raises what `work` raises."""
+        if seconds > 0:
+            self._woken.wait(seconds)
+        self.check()
 
     def check(self) -> None:
         """Raise what `work` raises, without taking any time: for handlers that wait for something themselves."""

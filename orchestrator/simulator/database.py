@@ -8,6 +8,7 @@ import collections
 import dataclasses
 import random
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,9 +25,10 @@ LOG = 500
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """One event for event.next, which tells every change."""
+    """One event for event.next, which tells every change; `time` is in seconds since 1970."""
 
     id: int
+    time: float
     cls: str
     operation: str
     ref: str
@@ -34,7 +36,10 @@ class LoggedEvent:
 
 
 class Database:
-    """All stored classes. `lock` guards everything; `changed` is notified at every change."""
+    """All stored classes. `lock` guards everything, `changed` is notified at every change.
+
+    `generation` counts events; `forgotten` is the newest event that the log of event.next lost.
+    """
 
     def __init__(self, schema: data_model.Schema | None = None, seed: int = 1) -> None:
         self.schema = schema or data_model.load()
@@ -43,6 +48,7 @@ class Database:
         self.tables = {name: Table(cls) for name, cls in self.schema.classes.items() if cls.stored}
         self.generation = 0
         self.log: collections.deque[LoggedEvent] = collections.deque(maxlen=LOG)
+        self.forgotten = 0
         self._random = random.Random(seed)
         self._defaults = {name: {f.name: f.default for f in table.cls.fields.values()} for name, table in self.tables.items()}
 
@@ -175,6 +181,7 @@ class Database:
             for table in self.tables.values():
                 table.rewind(self.generation)
             self.log.clear()
+            self.forgotten = self.generation
             self.changed.notify_all()
 
     def counts(self) -> dict[str, int]:
@@ -190,7 +197,9 @@ class Database:
 
     def _note(self, table: Table, operation: str, ref: str, record: Record | None) -> None:
         if table.cls.events:
-            self.log.append(LoggedEvent(self.generation, table.cls.name, operation, ref, record))
+            if len(self.log) == LOG:
+                self.forgotten = self.log[0].id
+            self.log.append(LoggedEvent(self.generation, time.time(), table.cls.name, operation, ref, record))
 
     @staticmethod
     def _targets(relation: data_model.Relation, row: Row) -> list[str]:

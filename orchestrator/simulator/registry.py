@@ -5,7 +5,6 @@ from typing import Any
 
 from orchestrator.simulator.schema import Schema
 
-
 # A handler takes the call, then the message's parameters as the data model orders them, checked and converted, without the session.
 Handler = Callable[..., Any]
 Messages = Mapping[str, Handler]
