@@ -43,7 +43,7 @@ def forget_our_traces(world: World, data: Data) -> Outcome:
 def prove_free(world: World, data: Data) -> Outcome:
     """Look until the numbers of every port concerned add up, or until enough looks agree that VFs are missing."""
     looks = _concerned(world, data)
-    for port in data.get("ports", ()):
+    for port in {*data.get("ports", ()), *(look.port for look in looks)}:
         world.ledger.hold_leaks(port, 0, world.run_id)
     moving = _motion(world, data, looks)
     if moving:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 from workflows.outcome import Outcome
@@ -59,13 +60,10 @@ class Workflow:
 def mermaid(workflow: Workflow) -> str:
     """The workflow as a Mermaid state diagram: forward steps, what undoes them, and the four ends."""
     lines = ["stateDiagram-v2", f"    [*] --> {workflow.steps[0].name}"]
-    following = [*(step.name for step in workflow.steps[1:]), "done"]
-    for step, after in zip(workflow.steps, following, strict=True):
-        lines.append(f"    {step.name} --> {after}")
-        if step.undo:
-            lines.append(f"    {step.name} --> {step.undo.__name__}: given up or cancelled")
+    lines += [f"    {first} --> {second}" for first, second in pairwise([*(step.name for step in workflow.steps), "done"])]
+    lines += [f"    {step.name} --> {step.undo.__name__}: given up or cancelled" for step in workflow.steps if step.undo]
     undoing = [step.undo.__name__ for step in reversed(workflow.steps) if step.undo]
-    lines += [f"    {first} --> {second}" for first, second in zip(undoing, [*undoing[1:], "undone"], strict=True)]
+    lines += [f"    {first} --> {second}" for first, second in pairwise([*undoing, "undone"])]
     lines += [f"    {workflow.steps[0].name} --> refused: nothing was touched"]
     ends = ["done", "refused", *(["undone"] if undoing else []), "stuck"]
     lines += [f"    {workflow.steps[-1].name} --> stuck: a person is needed"]

@@ -2,9 +2,13 @@
 
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
+
+COLOURS = {"done": "green", "running": "cyan", "ready": "cyan", "stuck": "bold red", "refused": "yellow", "undone": "yellow"}
+COLOURS |= {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def json(value: Any) -> None:
@@ -13,22 +17,39 @@ def json(value: Any) -> None:
     sys.stdout.write(text.decode() + "\n")
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table; names from a pool are printed as they are, never as markup."""
+def table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table."""
+    console().print(drawn(headings, rows))
+
+
+def drawn(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:
+    """A table: cells are printed as they are, never as markup, for names come from a pool."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, highlight=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, highlight=False)
     for heading in headings:
-        drawn.add_column(heading, overflow="fold")
+        made.add_column(heading, overflow="fold")
     for row in rows:
-        drawn.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
-    console().print(drawn)
+        made.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+    return made
+
+
+def status(word: str) -> Any:
+    """A status in its colour."""
+    from rich.text import Text
+
+    return Text(word, style=COLOURS.get(word, ""))
+
+
+def moment(at: datetime | None) -> str:
+    """A moment in the viewer's own zone."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}" if at else "-"
 
 
 def console() -> Any:
-    """The console for people: no colour when the output is not a terminal."""
+    """The console for people: no colour when the output is not a terminal, and no line broken when it is not one either."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=False)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)

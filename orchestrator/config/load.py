@@ -42,13 +42,13 @@ class _Environment(BaseSettings):
 
 def load(path: Path, *, need_pools: bool = True) -> Loaded:
     """Read and check the file. Raises ConfigError."""
-    written = _read(path)
+    written = read(path)
     for section, values in _Environment().model_dump(exclude_unset=True).items():
         written[section] = {**written.get(section, {}), **values}
     try:
         settings = Config.model_validate(written)
     except ValidationError as error:
-        raise ConfigError([f"{path}: {line}" for line in _lines(error, written)]) from None
+        raise ConfigError(lines(error, written, prefix=f"{path}: ")) from None
     problems: list[str] = []
     pools = {name: _pool(path, name, pool, problems) for name, pool in settings.pools.items()}
     if need_pools and not pools:
@@ -59,7 +59,8 @@ def load(path: Path, *, need_pools: bool = True) -> Loaded:
     return Loaded(path, settings, {name: pool for name, pool in pools.items() if pool}, database_url)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """What stands in the file, unchecked. Raises ConfigError when it cannot be read or is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -70,13 +71,14 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError([f"{path}: it is not TOML: {error}"]) from None
 
 
-def _lines(error: ValidationError, written: dict[str, Any]) -> list[str]:
-    lines = []
+def lines(error: ValidationError, written: dict[str, Any], *, prefix: str) -> list[str]:
+    """What is wrong, a line for each mistake: where it stands, what was written (never a secret), what to do."""
+    said = []
     for problem in error.errors(include_url=False, include_context=False):
         where = ".".join(str(part) for part in problem["loc"])
-        said = HINTS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-        lines.append(f"{where}{_value(problem['loc'], written)}: {said}")
-    return lines
+        hint = HINTS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+        said.append(f"{prefix}{where}{_value(problem['loc'], written)}{': ' if where else ''}{hint}")
+    return said
 
 
 def _value(where: tuple[int | str, ...], written: Any) -> str:

@@ -1,0 +1,45 @@
+"""Joins the real things, once, and passes them on: there are no globals."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from orchestrator.config.load import Loaded
+from orchestrator.ledger import PoolLedger
+from orchestrator.xapi.client import Client
+from orchestrator.xapi.pool import PoolPort
+from state.store import Store
+from workflows.policy import Policy, ReclaimPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class PoolAccess:
+    """One configured pool: the client all threads share, and the two ports through which steps reach it."""
+
+    name: str
+    client: Client
+    port: PoolPort
+    ledger: PoolLedger
+
+
+@contextlib.contextmanager
+def pools(loaded: Loaded, store: Store, only: str | None = None) -> Iterator[list[PoolAccess]]:
+    """The configured pools, or the one named; nobody is logged in before the first call, everybody is logged out at the end."""
+    opened = [access(loaded, store, name) for name in loaded.pools if only in (None, name)]
+    try:
+        yield opened
+    finally:
+        for one in opened:
+            one.client.close()
+
+
+def access(loaded: Loaded, store: Store, name: str) -> PoolAccess:
+    """One pool of the configuration."""
+    client = Client(loaded.pools[name])
+    return PoolAccess(name, client, PoolPort(client), PoolLedger(store, name))
+
+
+def policy(loaded: Loaded) -> Policy:
+    """What the steps are told of the configuration."""
+    reclaim = loaded.settings.reclaim
+    return Policy(reclaim=ReclaimPolicy(grace=reclaim.grace, looks=reclaim.looks, settle=reclaim.settle))

@@ -1,0 +1,147 @@
+"""`vfo runs` and `vfo run ID`: what goes on, the history of a run, and what a person may do to one."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrator.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, PoolName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from state.store import Store
+
+WATCH_SECONDS = 1.0
+
+
+class Verb(StrEnum):
+    """What a person may do to a run."""
+
+    retry = "retry"
+    cancel = "cancel"
+
+
+def runs(
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Those that have ended too.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on showing them until Ctrl-C.")] = False,
+    pool: PoolName = None,
+    as_json: AsJson = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """List the runs that are active or need a person."""
+    from orchestrator.cli import house, output
+    from orchestrator.cli.failures import WrongInput
+    from orchestrator.views import runs as view
+
+    if watch and as_json:
+        raise WrongInput("--watch and --json do not go together: --json prints once")
+    loaded = house.configuration(config, pool)
+    with house.rows(loaded) as store:
+
+        def listed() -> list[dict[str, Any]]:
+            with store.read() as session:
+                return view.listed(session, everything=everything, pool=pool)
+
+        if watch:
+            _watch(listed)
+        elif as_json:
+            output.json(listed())
+        else:
+            output.console().print(_drawn(listed()))
+
+
+def run(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id; its first four digits are enough.")],
+    verb: Annotated[Verb | None, typer.Argument(help="retry: take it up again; cancel: give it up and undo.")] = None,
+    *,
+    as_json: AsJson = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Show a run with its history, or take it up again, or cancel it."""
+    from orchestrator.cli import house, output
+    from orchestrator.views import runs as view
+
+    loaded = house.configuration(config)
+    with house.rows(loaded) as store:
+        if verb is not None:
+            _act(store, run_id, verb)
+        with store.read() as session:
+            shown = view.detail(session, _find(session, run_id))
+    if as_json:
+        output.json(shown)
+    else:
+        _print(shown)
+
+
+def _find(session: Any, run_id: str) -> Any:
+    from orchestrator.cli.failures import WrongInput
+    from orchestrator.views import runs as view
+
+    try:
+        return view.find(session, run_id)
+    except view.NoSuchRun as error:
+        raise WrongInput(str(error)) from None
+
+
+def _act(store: Store, run_id: str, verb: Verb) -> None:
+    """The row is changed; `vfo serve` finds it due by itself."""
+    from datetime import UTC, datetime
+    from getpass import getuser
+
+    from orchestrator.cli.failures import WrongInput
+    from state import runs as rows
+
+    act = rows.retry if verb is Verb.retry else rows.cancel
+    with store.write() as session:
+        found = _find(session, run_id)
+        try:
+            act(session, found.id, now=datetime.now(UTC), by=getuser())
+        except rows.Impossible as error:
+            raise WrongInput(f"run {run_id} {verb.value}: {error}") from None
+
+
+def _watch(listed: Callable[[], list[dict[str, Any]]]) -> None:
+    import time
+
+    from rich.live import Live
+
+    with Live(_drawn(listed()), auto_refresh=False) as live:
+        try:
+            while True:
+                time.sleep(WATCH_SECONDS)
+                live.update(_drawn(listed()), refresh=True)
+        except KeyboardInterrupt:
+            return
+
+
+def _drawn(rows: list[dict[str, Any]]) -> Any:
+    from orchestrator.cli import output
+
+    if not rows:
+        return "No run is active and none needs you. (`vfo runs --all` lists those that have ended.)"
+    cells = [
+        [str(row["id"])[:8], row["pool"], row["workflow"], row["title"], output.status(row["status"]), row["step"] or "-",
+         output.moment(row["updated_at"]), row["reason"]]
+        for row in rows
+    ]  # fmt: skip
+    return output.drawn(["run", "pool", "workflow", "about", "status", "step", "since", "why"], cells)
+
+
+def _print(shown: dict[str, Any]) -> None:
+    from orchestrator.cli import output
+
+    console = output.console()
+    console.print(f"run {shown['id']}", markup=False)
+    console.print(f"{shown['workflow']} of {shown['title']}, pool {shown['pool']}", markup=False)
+    console.print(output.status(shown["status"]), f"at step {shown['step'] or '-'}: {shown['reason'] or '-'}", markup=False)
+    if shown["next_command"]:
+        console.print(f"next: {shown['next_command']}", markup=False)
+    rows = [[output.moment(entry["at"]), entry["step"], output.status(entry["outcome"]), entry["message"]] for entry in shown["history"]]
+    console.print(output.drawn(["at", "step", "outcome", "what was seen"], rows))
+    if shown["evidence"]:
+        console.print("evidence:", markup=False)
+        output.json(shown["evidence"])
