@@ -1,0 +1,63 @@
+"""What a VM has of VFs, as far as a client can know: its VIFs that take one, and the ports that last gave them. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator.listener import records
+from orchestrator.listener.mirror import Mirror
+from orchestrator.listener.topology import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class VIFNote:
+    """A VIF that takes a VF; *uuid* and *network* are uuids."""
+
+    uuid: str
+    device: str
+    MAC: str
+    network: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A VM (*vm* is its uuid) with VIFs that take VFs, or one that had such VIFs and held VFs of *ports* (uuids of network_sriov)."""
+
+    vm: str
+    ref: str
+    name: str
+    vifs: tuple[VIFNote, ...]
+    ports: tuple[str, ...]
+
+
+def is_real(vm: records.VM) -> bool:
+    """Whether it is a VM that can hold a VF: snapshots and templates have VIFs on such networks and hold nothing."""
+    return not (vm.is_a_template or vm.is_a_snapshot or vm.is_control_domain)
+
+
+def holding(mirror: Mirror, topology: Topology, ref: str, before: Holding | None) -> Holding | None:
+    """What the VM with this reference has, given what was known of it *before*; None when there is nothing to remember of it.
+
+    The ports are those that give it VFs now, else those that did last: a halted VM, or one without such a VIF any more, may have left
+    something behind there.
+    """
+    vm = mirror.vms[ref]
+    if not is_real(vm):
+        return None
+    vifs = [vif for vif in mirror.vifs_of(ref) if topology.leads_to_vfs(vif.network)]
+    ports = _ports(topology, vm, vifs) or (before.ports if before else ())
+    if not vifs and not ports:
+        return None
+    notes = [VIFNote(vif.uuid, vif.device, vif.MAC, _uuid(mirror, vif.network)) for vif in vifs]
+    return Holding(vm.uuid, ref, vm.name_label, tuple(sorted(notes, key=lambda note: (note.device, note.uuid))), ports)
+
+
+def _ports(topology: Topology, vm: records.VM, vifs: Iterable[records.VIF]) -> tuple[str, ...]:
+    """The ports that give the VM VFs at this moment; from the start's beginning, when xapi already says where it will be."""
+    host = vm.resident_on if vm.resident_on != records.NULL else vm.scheduled_to_be_resident_on
+    found = {topology.port(vif.network, host) for vif in vifs if vif.currently_attached}
+    return tuple(sorted(port for port in found if port is not None))
+
+
+def _uuid(mirror: Mirror, network: str) -> str:
+    found = mirror.networks.get(network)
+    return found.uuid if found else ""
