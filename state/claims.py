@@ -35,9 +35,10 @@ class Change:
     evidence: dict[str, Any] | None = None
 
 
-def due(session: Session, *, now: datetime, limit: int) -> list[UUID]:
-    """The runs that somebody may take now, longest due first."""
-    return list(session.connection().execute(select(RUN.c.id).where(RUN.c.due_at <= now).order_by(RUN.c.due_at).limit(limit)).scalars())
+def due(session: Session, *, now: datetime, limit: int) -> list[tuple[UUID, datetime]]:
+    """The runs that somebody may take now, longest due first, with the moments since when."""
+    query = select(RUN.c.id, RUN.c.due_at).where(RUN.c.due_at <= now).order_by(RUN.c.due_at).limit(limit)
+    return [(row.id, row.due_at) for row in session.connection().execute(query)]
 
 
 def next_due(session: Session) -> datetime | None:

@@ -124,12 +124,14 @@ def retry(session: Session, run_id: UUID, *, now: datetime, by: str) -> Run:
         raise Impossible(f"the run is {run.status}: only stuck, refused and undone runs can be tried again")
     if (other := active_on(session, run)) is not None:
         raise Impossible(f"run {other.id} is at work on the same subject")
-    anew = {} if run.status is Status.STUCK else {"step": None, "phase": Phase.FORWARD}
+    anew: dict[str, Any] = {} if run.status is Status.STUCK else {"step": None, "phase": Phase.FORWARD}
+    if run.phase is Phase.FORWARD:
+        anew["evidence"] = None  # that of an undo says why the run was given up, and goes on
     session.connection().execute(
         update(RUN)
         .where(RUN.c.id == run_id, RUN.c.due_at.is_(None))
         .values(status=Status.READY, due_at=now, takes=0, attempt=0, step_began_at=None, cancel_requested=False, finished_at=None,
-                reason=f"tried again by {by}", next_command="", evidence=None, updated_at=now, **anew)
+                reason=f"tried again by {by}", next_command="", updated_at=now, **anew)
     )  # fmt: skip
     history.add(session, run_id, history.Entry(run.step or "", "retry", f"tried again by {by}"), now=now)
     return _known(session, run_id)

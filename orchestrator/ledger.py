@@ -1,0 +1,86 @@
+"""What we keep of a pool's VFs beside the pool's own truth, in rows; satisfies `workflows.ports.Ledger`."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID
+
+from state import inventory, ports
+from state.store import Session, Store
+from workflows.ports import PortAccount, PortLook
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class PoolLedger:
+    """The ledger of one pool. Every call is one transaction; a call that finds nothing to change writes nothing."""
+
+    def __init__(self, store: Store, pool: str, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._store = store
+        self._pool = pool
+        self._clock = clock
+
+    def forget_vm(self, vm: str) -> tuple[str, ...]:
+        """Remove what we keep of a VM that is gone; says what was removed, in words."""
+        with self._store.read() as session:
+            if inventory.get(session, self._pool, vm) is None:
+                return ()
+        with self._store.write() as session:
+            known = inventory.get(session, self._pool, vm)
+            if known is None:
+                return ()
+            inventory.remove(session, self._pool, [vm])
+        return tuple(f"VIF {vif.get('device', '?')} ({vif.get('MAC', '?')}) of VM {known.name}" for vif in known.vifs) or (
+            f"VM {known.name}",
+        )
+
+    def learn(self, look: PortLook) -> PortAccount:
+        """Take a look into account; the account after it.
+
+        Only a look that can be trusted changes anything. The total is what the PCI records say where they can tell (sysfs: exactly
+        that; else at most that), otherwise the most VFs ever accounted for at once. A new epoch begins anew: VFs made anew are not leaked.
+        """
+        with self._store.read() as session:
+            row = ports.get(session, self._pool, look.port)
+            if _learned(row, look, self._pool) is row:
+                return self._account(session, row, look)
+        with self._store.write() as session:
+            row = ports.get(session, self._pool, look.port)
+            after = _learned(row, look, self._pool)
+            if after is not None and after is not row:
+                if row is not None and row.epoch != after.epoch:
+                    ports.release_all(session, self._pool, look.port)
+                ports.put(session, after)
+            return self._account(session, after, look)
+
+    def hold_leaks(self, port: str, wanted: int, run_id: UUID) -> int:
+        """Make *run_id* the holder of up to *wanted* leaked VFs that no other run of the port holds; 0 releases. How many it holds."""
+        if not wanted:
+            with self._store.read() as session:
+                if not any(held.port == port and held.run_id == run_id for held in ports.leaks(session, self._pool)):
+                    return 0
+        with self._store.write() as session:
+            others = ports.leaked(session, self._pool, port, besides=run_id)
+            mine = max(0, wanted - others)
+            ports.hold(session, ports.LeakHold(pool=self._pool, port=port, run_id=run_id, count=mine, since=self._clock()))
+            return mine
+
+    def _account(self, session: Session, row: ports.PortRow | None, look: PortLook) -> PortAccount:
+        """What the rows say; of a port that is not known, or known from another epoch only, nothing counts."""
+        if row is None or row.epoch != look.epoch:
+            return PortAccount(total=0, leaked=0, promised=0)
+        return PortAccount(total=row.total, leaked=ports.leaked(session, self._pool, look.port), promised=0)
+
+
+def _learned(row: ports.PortRow | None, look: PortLook, pool: str) -> ports.PortRow | None:
+    """The port's row after the look; the same object when the look teaches nothing."""
+    if look.in_flight or not look.attached:
+        return row
+    known = row.total if row is not None and row.epoch == look.epoch else 0
+    total = max(known, look.remaining + len(look.users))
+    if look.records is not None:
+        total = look.records if look.mode == "sysfs" else min(total, look.records)
+    if row is not None and (row.epoch, row.total, row.name) == (look.epoch, total, look.name):
+        return row
+    return ports.PortRow(pool=pool, port=look.port, name=look.name, epoch=look.epoch, total=total, updated_at=look.at)
