@@ -9,6 +9,7 @@ from orchestrator.simulator.call import Call
 from orchestrator.simulator.database import LoggedEvent
 from orchestrator.simulator.errors import Failure, handle_invalid
 from orchestrator.simulator.records import Record
+from orchestrator.simulator.registry import Messages
 from orchestrator.simulator.subscriptions import Subscription, Token
 from orchestrator.simulator.tables import Table
 from orchestrator.simulator.wire.xmlrpc import Int4
@@ -152,7 +153,7 @@ def event_next(call: Call) -> list[dict[str, Any]]:
     return [{**event(one.id, one.cls, one.operation, one.ref, one.record), "timestamp": f"{one.time:.0f}."} for one in news]
 
 
-MESSAGES = {
+MESSAGES: Messages = {
     "event.from": event_from,
     "event.inject": inject,
     "event.get_current_id": get_current_id,

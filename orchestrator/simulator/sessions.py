@@ -8,6 +8,7 @@ from orchestrator.simulator import roles
 from orchestrator.simulator.call import Call
 from orchestrator.simulator.database import Database
 from orchestrator.simulator.errors import Failure
+from orchestrator.simulator.registry import Messages
 from orchestrator.simulator.schema import Date
 
 # The oldest go when an originator, or a user name, has more (xapi_globs.ml: max_sessions); an idle session ends after a day.
@@ -121,7 +122,7 @@ def logout_subject_identifier(call: Call, subject: str) -> None:
     call.server.sessions.end_all(of_user=subject)
 
 
-MESSAGES = {
+MESSAGES: Messages = {
     "session.logout": logout,
     "session.local_logout": logout,
     "session.get_all_subject_identifiers": get_all_subject_identifiers,

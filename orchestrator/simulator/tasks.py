@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.simulator.call import Call
 from orchestrator.simulator.errors import Failure
+from orchestrator.simulator.registry import Messages
 from orchestrator.simulator.sessions import wire_date
 from orchestrator.simulator.wire import xmlrpc
 
@@ -113,4 +114,4 @@ def set_status(call: Call, task: str, status: str) -> None:
     call.db.set("task", task, status=status, **ended)
 
 
-MESSAGES = {"task.create": create, "task.destroy": destroy, "task.cancel": cancel, "task.set_status": set_status}
+MESSAGES: Messages = {"task.create": create, "task.destroy": destroy, "task.cancel": cancel, "task.set_status": set_status}

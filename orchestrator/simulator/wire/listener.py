@@ -51,11 +51,12 @@ class Listener:
             thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
-        served = connection
+        served: socket.socket = connection
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
-                served = self._secure(connection, self._tls)
+                served = secured = self._secure(connection, self._tls)
+                secured.do_handshake()
             self._converse(http.Stream(served))
         except (OSError, Cut, Interrupted) as reason:  # the client went, or is to see the connection die
             log.debug("connection closed: %r", reason)
@@ -67,12 +68,11 @@ class Listener:
             served.close()
             connection.close()
 
-    def _secure(self, connection: socket.socket, tls: ssl.SSLContext) -> socket.socket:
-        """The connection after the handshake; the plain socket is detached by then."""
+    def _secure(self, connection: socket.socket, tls: ssl.SSLContext) -> ssl.SSLSocket:
+        """The connection for TLS before its handshake; the plain socket is detached by then."""
         secured = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         with self._lock:
             self._connections.add(secured)
-        secured.do_handshake()
         return secured
 
     def _converse(self, stream: http.Stream) -> None:

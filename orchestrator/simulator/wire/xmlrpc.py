@@ -28,8 +28,8 @@ def escape(text: str) -> str:
 def write(value: Any, out: list[str]) -> None:
     """Append the <value> element."""
     if isinstance(value, Record):
-        value = value.public()
-    if isinstance(value, dict):
+        out.append(encode(value.public()))  # one string a record: answers of thousands stay small while they are made
+    elif isinstance(value, dict):
         out.append("<value><struct>")
         for key, inner in value.items():
             out.append(f"<member><name>{escape(key)}</name>")
@@ -88,7 +88,7 @@ def decode(body: bytes) -> tuple[str, list[Any]]:
     try:
         parser.feed(body)
         parser.close()
-        params = list(unmarshaller.close())  # type: ignore[no-untyped-call]
+        params = list(unmarshaller.close())
         method = unmarshaller.getmethodname()
     except Exception as error:  # expat's errors, and whatever the unmarshaller meets in values that make no sense
         raise Malformed(str(error)) from error
