@@ -1,0 +1,134 @@
+"""From records to what was seen of each port: pure."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from orchestrator.xapi import motion, records
+from orchestrator.xapi.motion import Claim
+from orchestrator.xapi.records import PCI, Reading, Sriov
+from workflows.ports import PortLook, User
+
+RESIDENT = frozenset({"Running", "Paused"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Port:
+    """A network_sriov whose PIFs are known, with the host and kind of NIC it is on."""
+
+    ref: str
+    sriov: Sriov
+    host: str
+    nic: PCI | None
+    attached: bool
+    users: tuple[Claim, ...]
+    claims: tuple[Claim, ...]
+
+
+def looks(reading: Reading, at: datetime) -> tuple[PortLook, ...]:
+    """What was seen of every port, sorted by name. A port that appeared or went while we read is left out: the next look has it, or not."""
+    ports = list(_ports(reading))
+    shares = _vf_records(ports, reading)
+    seen = [_look(port, shares.get(port.ref), reading, at) for port in ports]
+    return tuple(sorted(seen, key=lambda look: look.name))
+
+
+def _ports(reading: Reading) -> Iterator[_Port]:
+    claims = [Claim(vif, reading.vms.get(vif.VM)) for vif in reading.vifs.values() if vif.currently_attached or vif.current_operations]
+    for ref, sriov in reading.sriovs.items():
+        physical, logical = reading.pifs.get(sriov.physical_PIF), reading.pifs.get(sriov.logical_PIF)
+        if not physical or not logical or ref not in reading.before or ref not in reading.after:
+            continue
+        networks = records.networks_of(sriov.logical_PIF, reading.pifs, reading.vlans)
+        mine = tuple(claim for claim in claims if claim.vif.network in networks)
+        users = tuple(claim for claim in mine if _uses(claim, logical.host))
+        yield _Port(ref, sriov, logical.host, reading.pcis.get(physical.PCI), logical.currently_attached, users, mine)
+
+
+def _uses(claim: Claim, host: str) -> bool:
+    vm = claim.vm
+    return claim.vif.currently_attached and vm is not None and vm.resident_on == host and vm.power_state in RESIDENT
+
+
+def _look(port: _Port, vf_records: int | None, reading: Reading, at: datetime) -> PortLook:
+    logical = reading.pifs[port.sriov.logical_PIF]
+    host, network = reading.hosts.get(port.host), reading.networks.get(logical.network)
+    device = reading.pifs[port.sriov.physical_PIF].device
+    return PortLook(
+        port=port.sriov.uuid,
+        name=f"{host.name_label if host else port.host}/{device}",
+        host=host.uuid if host else "",
+        network=network.uuid if network else "",
+        at=at,
+        attached=port.attached,
+        mode=port.sriov.configuration_mode,
+        remaining=reading.after[port.ref],
+        users=tuple(
+            sorted(
+                (User(claim.vm.uuid, claim.vm.name_label, claim.vif.uuid, claim.vif.device) for claim in port.users if claim.vm),
+                key=lambda user: (user.vm_name, user.vm, user.device),
+            )
+        ),
+        in_flight=tuple(dict.fromkeys(_in_flight(port, reading))),
+        records=vf_records,
+        epoch=_epoch(port, reading),
+    )
+
+
+def _in_flight(port: _Port, reading: Reading) -> Iterator[str]:
+    yield from motion.of_port(port.ref, port.sriov, reading)
+    for claim in port.claims:
+        yield from motion.of_claim(claim, port.host)
+    # all of a VM's attached VIFs on SR-IOV networks count, on this port or another: its PCI devices do not say whose they are
+    holding = {claim.vif.VM for claim in port.users}
+    networks = records.all_sriov_networks(reading.sriovs, reading.pifs, reading.vlans)
+    vifs = Counter(vif.VM for vif in reading.vifs.values() if vif.VM in holding and vif.currently_attached and vif.network in networks)
+    for ref, number in vifs.items():
+        yield from motion.of_holder(reading.vms[ref], number, reading)
+
+
+def _vf_records(ports: list[_Port], reading: Reading) -> dict[str, int]:
+    """How many VFs the PCI records give each port, by ref; ports of which they cannot tell are left out.
+
+    XenAPI does not say which VF is of which port. It tells only where every port of a host is in mode sysfs: then no VF exists on a
+    port that is not enabled (in modes modprobe and manual it may), and all VFs of a vendor's NICs belong to its enabled ports, the same
+    number each where they are the same device. A port that accounts for more than its share shows that they are not: none is believed.
+    """
+    found: dict[str, int] = {}
+    for host in {port.host for port in ports}:
+        here = [port for port in ports if port.host == host]
+        if all(port.sriov.configuration_mode == "sysfs" for port in here):
+            for family in {_family(port.nic) for port in here if port.nic}:
+                group = [port for port in here if port.attached and port.nic and _family(port.nic) == family]
+                vfs = sum(pci.is_vf and pci.host == host and _family(pci) == family for pci in reading.pcis.values())
+                found.update(_share(group, vfs, reading))
+    return found
+
+
+def _share(group: list[_Port], vfs: int, reading: Reading) -> dict[str, int]:
+    """So many VFs, shared by ports that are the same device, if that can be."""
+    if not group or len({port.nic.device_name for port in group if port.nic}) > 1 or vfs % len(group):
+        return {}
+    share = vfs // len(group)
+    if any(reading.after[port.ref] + len(port.users) > share for port in group):
+        return {}
+    return {port.ref: share for port in group}
+
+
+def _family(pci: PCI) -> tuple[str, str]:
+    """What a NIC's VFs have in common with it: other devices of the vendor (accelerators, say) have VFs too."""
+    return (pci.vendor_name, pci.class_name)
+
+
+def _epoch(port: _Port, reading: Reading) -> str:
+    """Another text whenever the port's VFs were made anew: VFs are new records after every disable and enable, plug and boot.
+
+    XenAPI does not say whose VFs they are, so making those of another port of the host anew changes it too; what was learned is then
+    learned again, which costs a look and is never wrong.
+    """
+    host = reading.hosts.get(port.host)
+    booted = host.other_config.get("boot_time", "") if host else ""
+    vfs = sorted(pci.uuid for pci in reading.pcis.values() if pci.host == port.host and pci.is_vf)
+    return hashlib.sha256("\n".join((port.sriov.uuid, booted, *vfs)).encode()).hexdigest()[:16]

@@ -1,0 +1,102 @@
+"""The pool as steps see it, over the client."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import msgspec
+
+from orchestrator.xapi import looks, records
+from orchestrator.xapi.client import Client
+from orchestrator.xapi.records import PCI, PIF, VIF, VLAN, VM, Host, HostMetrics, Network, Reading, Sriov
+from orchestrator.xapi.sharing import Shared
+from workflows.ports import Gone, PortLook
+
+T = TypeVar("T")
+
+
+class _Coordinator(msgspec.Struct):
+    """Of the pool's record: which host is the coordinator."""
+
+    master: str
+
+
+def system_clock() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
+
+
+class PoolPort:
+    """Satisfies `workflows.ports.Pool`; shared by all threads."""
+
+    def __init__(self, client: Client, clock: Callable[[], datetime] = system_clock) -> None:
+        self.name = client.name
+        self._client = client
+        self._clock = clock
+        self._looks = Shared(self._look)
+
+    def look_at_ports(self) -> tuple[PortLook, ...]:
+        """What is seen of every port now; runs that look at once share a reading (see `sharing`)."""
+        return self._looks.get()
+
+    def vm_exists(self, uuid: str) -> bool:
+        """Whether the VM is there (xapi: VM.get_by_uuid answers UUID_INVALID when it is not)."""
+        try:
+            self._client.call("VM.get_by_uuid", uuid)
+        except Gone:
+            return False
+        return True
+
+    def _look(self) -> tuple[PortLook, ...]:
+        return looks.looks(self._read(), self._clock())
+
+    def _read(self) -> Reading:
+        """Capacities, everything that explains them, and the capacities again: one that moved in between shows itself."""
+        sriovs = self._all(Sriov, "network_sriov")
+        before = self._capacities(sriovs)
+        pifs, vlans = self._all(PIF, "PIF"), self._all(VLAN, "VLAN")
+        networks = records.all_sriov_networks(sriovs, pifs, vlans)
+        vifs = {ref: vif for ref, vif in self._all(VIF, "VIF").items() if vif.network in networks}
+        return Reading(
+            now=self._server_time(),
+            before=before,
+            sriovs=sriovs,
+            pifs=pifs,
+            networks=self._all(Network, "network"),
+            vlans=vlans,
+            hosts=self._all(Host, "host"),
+            metrics=self._all(HostMetrics, "host_metrics"),
+            pcis=self._all(PCI, "PCI"),
+            vifs=vifs,
+            vms=self._vms({vif.VM for vif in vifs.values() if vif.currently_attached or vif.current_operations}),
+            after=self._capacities(sriovs),
+        )
+
+    def _all(self, kind: type[T], name: str) -> dict[str, T]:
+        return self._client.fetch(dict[str, kind], f"{name}.get_all_records")  # type: ignore[valid-type]
+
+    def _capacities(self, sriovs: Iterable[str]) -> dict[str, int]:
+        """How many VFs are free, by network_sriov (xapi_pci.ml: get_idle_vf_nums); one that went meanwhile is left out."""
+        found: dict[str, int] = {}
+        for ref in sriovs:
+            try:
+                found[ref] = self._client.fetch(int, "network_sriov.get_remaining_capacity", ref)
+            except Gone:
+                continue
+        return found
+
+    def _vms(self, refs: Iterable[str]) -> dict[str, VM]:
+        """Only the VMs that hold VFs or are about to: a pool has thousands, and their records are large."""
+        found: dict[str, VM] = {}
+        for ref in refs:
+            try:
+                found[ref] = self._client.fetch(VM, "VM.get_record", ref)
+            except Gone:
+                continue
+        return found
+
+    def _server_time(self) -> float:
+        """The coordinator's clock: ours may be wrong, and hosts write their boot times by theirs."""
+        coordinator = next(iter(self._client.fetch(dict[str, _Coordinator], "pool.get_all_records").values())).master
+        text = self._client.fetch(str, "host.get_servertime", coordinator)
+        return datetime.strptime(text, "%Y%m%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
