@@ -13,6 +13,7 @@ class Hearing:
         self._changed = threading.Condition()
         self._token: str | None = None
         self._asked_at: float | None = None
+        self._asked = 0
 
     def lost(self) -> None:
         """Nothing is followed at this moment: everything is being loaded."""
@@ -25,11 +26,14 @@ class Hearing:
         """While the stream waits for what comes after *token*; when that fails, nothing is followed."""
         with self._changed:
             self._token, self._asked_at = token, time.monotonic()
+            self._asked += 1
+            mine = self._asked
             self._changed.notify_all()
         try:
             yield
         except BaseException:
-            self.lost()
+            if self._asked == mine:  # else a thread that has taken over is asking already
+                self.lost()
             raise
 
     def heard(self, token: str) -> None:

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +25,16 @@ from workflows.ports import Transient
 log = logging.getLogger(__name__)
 
 Wake = Callable[[list[str]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A whole pool as it was read: under which login, from which token on, and what happened meanwhile (None: nobody said)."""
+
+    epoch: int
+    token: str
+    tables: dict[str, dict[str, Any]]
+    batch: Batch | None
 
 
 class ObjectFeed:
@@ -53,25 +64,24 @@ class ObjectFeed:
         self.hearing.lost()
         with self._working:  # a thread that lost its turn in the middle of an answer ends that first: what is read here is newer
             self._line = turn.line
-        pool = self._client.fetch(list[str], "pool.get_all", line=turn.line)[0]
-        epoch = self._client.epoch
-        token = self._client.fetch(str, "event.inject", "pool", pool, line=turn.line)
-        loaded = {name: self._client.fetch(kind.table, kind.call, line=turn.line) for name, kind in records.KINDS.items()}
-        batch = self._catch_up(turn, token)
+        read = self._read(turn)
         with self._working:
             if turn.is_over():
                 return
-            if self._client.epoch != epoch:
+            if self._client.epoch != read.epoch:
                 raise Moved("the session or the coordinator changed while everything was loaded")
-            changes = [change for name, table in loaded.items() for change in self.mirror.load(name, table)]
-            changes += self._take(batch) if batch else []
-            self._keeper.open()
-            self._keeper.settle_all(self.mirror, self._uuids_of_vms, sure=batch is not None)
-            self._tell(changes)
-            self._epoch, self._token = epoch, batch.token if batch else token
+            changes = [change for name, table in read.tables.items() for change in self.mirror.load(name, table)]
+            changes += self._take(read.batch) if read.batch else []
+            if read.batch:
+                self._meters.complete_at = datetime.now(UTC)
+            self._epoch, self._token = read.epoch, read.batch.token if read.batch else read.token
             self._reconcile_at = time.monotonic() + self._settings.reconcile.total_seconds()
             self._meters.loads += 1
-            self._meters.complete_at = datetime.now(UTC) if batch else self._meters.complete_at
+            try:
+                self._keeper.open()
+                self._keeper.settle_all(self.mirror, self._uuids_of_vms, sure=read.batch is not None)
+            finally:
+                self._tell(changes)
 
     def advance(self, turn: Turn) -> bool:
         """Wait for the next answer. False: another session or coordinator (a token may be of its future), or time to reconcile."""
@@ -85,9 +95,18 @@ class ObjectFeed:
             self._token = batch.token
             self.hearing.heard(batch.token)
             changes = self._take(batch)
-            self._keeper.settle(self.mirror, changes, self._uuids_of_vms)
-            self._tell(changes)
+            try:
+                self._keeper.settle(self.mirror, changes, self._uuids_of_vms)
+            finally:  # whatever became of the causes: the mirror has moved on, and these changes are not seen again
+                self._tell(changes)
         return True
+
+    def _read(self, turn: Turn) -> _Read:
+        pool = self._client.fetch(list[str], "pool.get_all", line=turn.line)[0]
+        epoch = self._client.epoch
+        token = self._client.fetch(str, "event.inject", "pool", pool, line=turn.line)
+        tables = {name: self._client.fetch(kind.table, kind.call, line=turn.line) for name, kind in records.KINDS.items()}
+        return _Read(epoch, token, tables, self._catch_up(turn, token))
 
     def _uuids_of_vms(self) -> set[str]:
         """The VMs that are in the pool at this moment, asked anew."""
