@@ -7,6 +7,7 @@ from orchestrator.simulator.call import Call
 from orchestrator.simulator.database import Database, Row
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.objects import NULL
+from orchestrator.simulator.registry import Messages
 
 # allowed_operations never lists the newer operations, whatever the driver can (xapi_vdi.ml, CA-260245).
 FREE: Final = ("clone", "copy", "destroy", "forget", "generate_config", "resize", "snapshot", "update")
@@ -200,7 +201,7 @@ def update(call: Call, vdi: str) -> None:
     _ready(call, vdi, "update")
 
 
-MESSAGES = {
+MESSAGES: Messages = {
     "VDI.create": create,
     "VDI.destroy": destroy,
     "VDI.forget": forget,

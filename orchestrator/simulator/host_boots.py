@@ -7,6 +7,7 @@ from orchestrator.simulator.call import Call
 from orchestrator.simulator.database import Database
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.objects import NULL
+from orchestrator.simulator.registry import Messages
 from orchestrator.simulator.server import Server
 
 
@@ -138,7 +139,7 @@ def toolstack_started(server: Server, host: str) -> None:
             vfs.forget_reservations(db)
 
 
-MESSAGES = {
+MESSAGES: Messages = {
     "host.reboot": reboot,
     "host.shutdown": shutdown,
     "host.power_on": power_on,

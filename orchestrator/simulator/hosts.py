@@ -7,6 +7,7 @@ from orchestrator.simulator.call import Call
 from orchestrator.simulator.database import Database, Row
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.objects import NULL
+from orchestrator.simulator.registry import Messages
 
 # There is no `disable` operation; vm_start and provision stay listed while disabled (recorded on a running xapi).
 ENABLED: Final = ("enable", "evacuate", "provision", "vm_migrate", "vm_resume", "vm_start")
@@ -181,7 +182,7 @@ def restart_agent(call: Call, host: str) -> None:
     server.spawn(later)
 
 
-MESSAGES = {
+MESSAGES: Messages = {
     "host.disable": disable,
     "host.enable": enable,
     "host.evacuate": evacuate,

@@ -7,6 +7,7 @@ from orchestrator.simulator.call import Call
 from orchestrator.simulator.database import Database, Row
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.objects import NULL
+from orchestrator.simulator.registry import Messages
 
 
 def create(call: Call, args: dict[str, object]) -> str:
@@ -147,7 +148,7 @@ def create_pool_vlan(call: Call, pif: str, network: str, VLAN: int) -> list[str]
         return [str(call.db.get("VLAN", vlan)["untagged_PIF"]) for vlan in made]
 
 
-MESSAGES = {
+MESSAGES: Messages = {
     "network.create": create,
     "network.destroy": destroy,
     "network.set_default_locking_mode": set_default_locking_mode,

@@ -5,6 +5,7 @@ from orchestrator.simulator.call import Call
 from orchestrator.simulator.database import Database, Row
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.objects import NULL
+from orchestrator.simulator.registry import Messages
 
 
 def plug(call: Call, self: str) -> None:
@@ -100,7 +101,7 @@ def _on_live_host(call: Call, ref: str) -> Row:
     return row
 
 
-MESSAGES = {
+MESSAGES: Messages = {
     "PIF.plug": plug,
     "PIF.unplug": unplug,
     "PIF.forget": forget,

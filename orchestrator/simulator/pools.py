@@ -3,6 +3,7 @@
 from orchestrator.simulator import objects, vms
 from orchestrator.simulator.call import Call
 from orchestrator.simulator.errors import Failure
+from orchestrator.simulator.registry import Messages
 
 
 def enable_ha(call: Call, heartbeat_srs: list[str], configuration: dict[str, str]) -> None:
@@ -77,7 +78,7 @@ def has_extension(call: Call, self: str, name: str) -> bool:
     return False
 
 
-MESSAGES = {
+MESSAGES: Messages = {
     "pool.enable_ha": enable_ha,
     "pool.disable_ha": disable_ha,
     "pool.set_ha_host_failures_to_tolerate": set_ha_host_failures_to_tolerate,

@@ -7,6 +7,7 @@ from orchestrator.simulator.call import Call
 from orchestrator.simulator.database import Database, Row
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.objects import NULL
+from orchestrator.simulator.registry import Messages
 
 LOGICAL_MAC = "fe:ff:ff:ff:ff:ff"
 
@@ -263,7 +264,7 @@ def bring_up_host(db: Database, host: str) -> None:
                 bring_up(db, sriov)
 
 
-MESSAGES = {
+MESSAGES: Messages = {
     "network_sriov.create": create,
     "network_sriov.destroy": destroy,
     "network_sriov.get_remaining_capacity": get_remaining_capacity,

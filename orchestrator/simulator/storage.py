@@ -6,6 +6,7 @@ from orchestrator.simulator import objects
 from orchestrator.simulator.call import Call
 from orchestrator.simulator.database import Database, Row
 from orchestrator.simulator.errors import Failure
+from orchestrator.simulator.registry import Messages
 
 # What an NFS SR can (recorded on a running xapi); it does not shrink when PBDs are unplugged.
 ALLOWED: Final = (
@@ -158,7 +159,7 @@ def _assert_unused(db: Database, pbd: Row) -> None:
                 raise Failure("VDI_IN_USE", vdi)
 
 
-MESSAGES = {
+MESSAGES: Messages = {
     "SR.scan": scan,
     "SR.update": update,
     "SR.create": create,

@@ -8,6 +8,7 @@ from orchestrator.simulator.call import Call
 from orchestrator.simulator.database import Database, Row
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.objects import NULL
+from orchestrator.simulator.registry import Messages
 
 NUMBER: Final = re.compile(r"[0-9]+")
 NAMED: Final = re.compile(r"(?:xvd|hd|sd)([a-z])")
@@ -210,7 +211,7 @@ def get_allowed_devices(call: Call, vm: str) -> list[str]:
         return [str(device) for device in range(DEVICES) if device not in taken]
 
 
-MESSAGES = {
+MESSAGES: Messages = {
     "VBD.create": create,
     "VBD.destroy": destroy,
     "VBD.plug": plug,

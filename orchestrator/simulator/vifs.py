@@ -8,6 +8,7 @@ from orchestrator.simulator import durations, sriov
 from orchestrator.simulator.call import Call
 from orchestrator.simulator.database import Database, Row
 from orchestrator.simulator.errors import Failure
+from orchestrator.simulator.registry import Messages
 
 MAC: Final = re.compile(r"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$")
 DEVICES: Final = 16  # what get_allowed_VIF_devices offers; VIF.create takes any number
@@ -206,7 +207,7 @@ def get_allowed_devices(call: Call, vm: str) -> list[str]:
         return [str(device) for device in range(DEVICES) if device not in taken]
 
 
-MESSAGES = {
+MESSAGES: Messages = {
     "VIF.create": create,
     "VIF.destroy": destroy,
     "VIF.plug": plug,

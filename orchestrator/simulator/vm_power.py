@@ -8,6 +8,7 @@ from orchestrator.simulator import disks, durations, objects, operations, placem
 from orchestrator.simulator.call import Call
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.objects import NULL
+from orchestrator.simulator.registry import Messages
 
 
 def start(call: Call, vm: str, start_paused: bool, force: bool) -> None:
@@ -244,7 +245,7 @@ def assert_can_boot_here(call: Call, self: str, host: str) -> None:
         placement.assert_can_run(call.db, self, host)
 
 
-MESSAGES = {
+MESSAGES: Messages = {
     "VM.start": start,
     "VM.start_on": start_on,
     "VM.clean_shutdown": clean_shutdown,

@@ -7,6 +7,7 @@ from orchestrator.simulator.call import Call
 from orchestrator.simulator.database import Database, Row
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.objects import NULL
+from orchestrator.simulator.registry import Messages
 
 
 def snapshot(call: Call, vm: str, new_name: str, ignore_vdis: list[str]) -> str:
@@ -165,7 +166,7 @@ def _disk_again(db: Database, kept: str) -> str:
     return made
 
 
-MESSAGES = {
+MESSAGES: Messages = {
     "VM.snapshot": snapshot,
     "VM.checkpoint": checkpoint,
     "VM.revert": revert,

@@ -7,6 +7,7 @@ from orchestrator.simulator.call import Call
 from orchestrator.simulator.database import Database, Row
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.objects import NULL
+from orchestrator.simulator.registry import Messages
 
 # What no copy of a VM takes over: its identity, what it is doing, what refers to it, what is computed.
 OWN: Final = frozenset(
@@ -255,7 +256,7 @@ def set_memory(call: Call, self: str, value: int) -> None:
     call.db.set("VM", self, memory_static_max=value, memory_dynamic_min=value, memory_dynamic_max=value)
 
 
-MESSAGES = {
+MESSAGES: Messages = {
     "VM.create": create,
     "VM.clone": clone,
     "VM.copy": copy,
