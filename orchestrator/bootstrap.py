@@ -2,10 +2,12 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from orchestrator.config.load import Loaded
 from orchestrator.ledger import PoolLedger
+from orchestrator.xapi import doctor
 from orchestrator.xapi.client import Client
 from orchestrator.xapi.pool import PoolPort
 from state.store import Store
@@ -43,3 +45,12 @@ def policy(loaded: Loaded) -> Policy:
     """What the steps are told of the configuration."""
     reclaim = loaded.settings.reclaim
     return Policy(reclaim=ReclaimPolicy(grace=reclaim.grace, looks=reclaim.looks, settle=reclaim.settle))
+
+
+def examine(loaded: Loaded, name: str) -> list[dict[str, Any]]:
+    """What the doctor finds of one pool, as plain values."""
+    client = Client(loaded.pools[name])
+    try:
+        return [{"pool": name, **asdict(finding)} for finding in doctor.examine(client, loaded.pools[name])]
+    finally:
+        client.close()

@@ -39,7 +39,8 @@ class PoolLedger:
         """Take a look into account; the account after it.
 
         Only a look that can be trusted changes anything. The total is what the PCI records say where they can tell (sysfs: exactly
-        that; else at most that), otherwise the most VFs ever accounted for at once. A new epoch begins anew: VFs made anew are not leaked.
+        that; else at most that), otherwise the most VFs ever accounted for at once. A new epoch begins anew. What runs hold as leaked
+        they hold until they have looked again themselves.
         """
         with self._store.read() as session:
             row = ports.get(session, self._pool, look.port)
@@ -49,10 +50,18 @@ class PoolLedger:
             row = ports.get(session, self._pool, look.port)
             after = _learned(row, look, self._pool)
             if after is not None and after is not row:
-                if row is not None and row.epoch != after.epoch:
-                    ports.release_all(session, self._pool, look.port)
                 ports.put(session, after)
             return self._account(session, after, look)
+
+    def account(self, look: PortLook) -> PortAccount:
+        """The account as `learn` would leave it; nothing is kept."""
+        with self._store.read() as session:
+            return self._account(session, _learned(ports.get(session, self._pool, look.port), look, self._pool), look)
+
+    def holders(self, port: str) -> tuple[UUID, ...]:
+        """The runs that hold leaked VFs of the port, the oldest first."""
+        with self._store.read() as session:
+            return tuple(held.run_id for held in ports.leaks(session, self._pool) if held.port == port)
 
     def hold_leaks(self, port: str, wanted: int, run_id: UUID) -> int:
         """Make *run_id* the holder of up to *wanted* leaked VFs that no other run of the port holds; 0 releases. How many it holds."""
@@ -67,10 +76,9 @@ class PoolLedger:
             return mine
 
     def _account(self, session: Session, row: ports.PortRow | None, look: PortLook) -> PortAccount:
-        """What the rows say; of a port that is not known, or known from another epoch only, nothing counts."""
-        if row is None or row.epoch != look.epoch:
-            return PortAccount(total=0, leaked=0, promised=0)
-        return PortAccount(total=row.total, leaked=ports.leaked(session, self._pool, look.port), promised=0)
+        """What the rows say; the total of a port that is not known, or known from another epoch only, counts for nothing."""
+        total = row.total if row is not None and row.epoch == look.epoch else 0
+        return PortAccount(total=total, leaked=ports.leaked(session, self._pool, look.port), promised=0)
 
 
 def _learned(row: ports.PortRow | None, look: PortLook, pool: str) -> ports.PortRow | None:

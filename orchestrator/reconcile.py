@@ -1,29 +1,37 @@
 """Account for every port of a pool, whatever the events said: what is missing becomes a run, what came back ends one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
 from workflows import accounting, reclaim
 from workflows.outcome import Request
 from workflows.ports import Ledger, Pool, PortAccount, PortLook
 
+Accounts = list[tuple[PortLook, PortAccount]]
 
-def accounts(pool: Pool, ledger: Ledger) -> list[tuple[PortLook, PortAccount]]:
-    """Look at every port and take the look into account."""
+
+def accounts(pool: Pool, ledger: Ledger) -> Accounts:
+    """Look at every port and take the look into account. May raise PoolError."""
     return [(look, ledger.learn(look)) for look in pool.look_at_ports()]
 
 
-def reconcile(pool: Pool, ledger: Ledger, submit: Callable[[Request], object], retry: Callable[[UUID], object]) -> None:
+def settle(
+    pool: str,
+    accounts: Iterable[tuple[PortLook, PortAccount]],
+    ledger: Ledger,
+    submit: Callable[[Request], object],
+    retry: Callable[[UUID], object],
+) -> None:
     """Submit a run for each port that lacks VFs that no run holds yet; retry the runs of a port that lacks fewer than they hold.
 
-    A port in motion is left alone: the next time will do. May raise PoolError.
+    A port in motion is left alone: the next time will do.
     """
-    for look, account in accounts(pool, ledger):
+    for look, account in accounts:
         if look.in_flight:
             continue
         missing = accounting.missing(look, account)
         if missing > account.leaked:
-            submit(reclaim.request_for_port(pool.name, look.port, look.name))
+            submit(reclaim.request_for_port(pool, look.port, look.name))
         elif missing < account.leaked:
             for run_id in ledger.holders(look.port):
                 retry(run_id)

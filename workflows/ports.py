@@ -111,6 +111,9 @@ class Ledger(Protocol):
     def learn(self, look: PortLook) -> PortAccount:
         """Take a look into account: a trusted one may raise the total; a new epoch begins anew. The account after it."""
 
+    def account(self, look: PortLook) -> PortAccount:
+        """The account as `learn` would leave it; nothing is kept."""
+
     def hold_leaks(self, port: str, wanted: int, run_id: UUID) -> int:
         """Make *run_id* the holder of up to *wanted* leaked VFs that no other run of the port holds yet; 0 releases. How many it holds now.
 

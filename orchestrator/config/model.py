@@ -100,6 +100,8 @@ class Listener(Section):
     """How often everything is loaded anew and compared, whatever the events say."""
     watchdog: Duration = timedelta(minutes=1)
     """How often the event stream must prove that it is not deaf."""
+    lease: Duration = timedelta(seconds=15)
+    """How long a listener that died keeps another process, or itself started anew, from listening."""
 
 
 class Serve(Section):
@@ -109,6 +111,8 @@ class Serve(Section):
     """How many steps may be at work at once."""
     stop_within: Duration = timedelta(seconds=10)
     """How long SIGTERM waits for the steps at hand; what is not finished then is taken up again at the next start."""
+    lease: Duration = timedelta(seconds=30)
+    """How long a worker that died keeps others from taking its run."""
 
 
 class Log(Section):

@@ -30,6 +30,12 @@ password = "{password}"
 grace = "1500ms"
 looks = 3
 every = "1h"
+
+[listener]
+lease = "2s"
+
+[serve]
+lease = "2s"
 """
 
 

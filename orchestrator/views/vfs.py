@@ -11,7 +11,7 @@ def ports(pool: Pool, ledger: Ledger) -> list[dict[str, Any]]:
 
     *leaked* VFs are held as such by stuck runs; *missing* ones are unaccounted for at this look alone, which is no proof yet.
     """
-    return [_row(pool.name, look, ledger.learn(look)) for look in sorted(pool.look_at_ports(), key=lambda look: look.name)]
+    return [_row(pool.name, look, ledger.account(look)) for look in sorted(pool.look_at_ports(), key=lambda look: look.name)]
 
 
 def _row(pool: str, look: PortLook, account: PortAccount) -> dict[str, Any]:

@@ -53,6 +53,9 @@ class FakeLedger:
     def learn(self, look: PortLook) -> PortAccount:
         return PortAccount(8, sum(count for (port, _), count in self.held.items() if port == look.port), 0)
 
+    def account(self, look: PortLook) -> PortAccount:
+        return self.learn(look)
+
     def hold_leaks(self, port: str, wanted: int, run_id: UUID) -> int:
         others = sum(count for (held, holder), count in self.held.items() if held == port and holder != run_id)
         self.held[port, run_id] = max(0, wanted - others)

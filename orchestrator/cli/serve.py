@@ -1,0 +1,15 @@
+"""`vfo serve`: the daemon."""
+
+import typer
+
+from orchestrator.cli.options import DEFAULT_CONFIG, ConfigPath
+
+
+def serve(*, config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Follow the pools and run the workflows until SIGTERM; one line of output says that it serves, the log goes to standard error."""
+    from orchestrator import logs, serve
+    from orchestrator.cli import house
+
+    loaded = house.configuration(config)
+    logs.set_up(loaded.settings.log.level, loaded.settings.log.format)
+    raise typer.Exit(serve.serve(loaded))

@@ -1,0 +1,65 @@
+"""Accounts for every port of a pool at the start and on a slow timer, in the process that listens to the pool."""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+from orchestrator import reconcile
+from orchestrator.bootstrap import PoolAccess
+from orchestrator.engine.engine import Engine
+from orchestrator.metrics import Metrics
+from state import runs
+from workflows.ports import PoolError
+
+logger = logging.getLogger(__name__)
+
+AGAIN_AFTER = timedelta(seconds=15)
+LOOK_UP = timedelta(seconds=2)
+
+
+class Reconciler:
+    """One pool's. *every*: how often; after a failure it tries again sooner. *is_ours*: whether this process listens to the pool.
+
+    Two processes that reconcile at once, while the one takes over from the other, do no harm: a port has one run at a time.
+    """
+
+    def __init__(self, access: PoolAccess, engine: Engine, metrics: Metrics, every: timedelta, is_ours: Callable[[], bool]) -> None:
+        self._access = access
+        self._engine = engine
+        self._metrics = metrics
+        self._every = every
+        self._is_ours = is_ours
+
+    def run(self, stop: threading.Event) -> None:
+        """Reconcile until *stop* is set."""
+        pause = timedelta()
+        while not stop.wait(pause.total_seconds()):
+            pause = self._pause()
+
+    def _pause(self) -> timedelta:
+        """Reconcile where it is ours to do; how long until the next look."""
+        if not self._is_ours():
+            return LOOK_UP
+        return self._every if self._reconciled() else min(AGAIN_AFTER, self._every)
+
+    def _reconciled(self) -> bool:
+        try:
+            accounts = reconcile.accounts(self._access.port, self._access.ledger)
+            self._metrics.accounted(self._access.name, accounts)
+            reconcile.settle(self._access.name, accounts, self._access.ledger, self._engine.submit, self._retry)
+        except PoolError as error:
+            logger.warning("pool %s: its ports could not be accounted for: %s", self._access.name, error)
+            return False
+        except Exception:  # the database may be away for a moment
+            logger.exception("pool %s: its ports could not be accounted for", self._access.name)
+            return False
+        return True
+
+    def _retry(self, run_id: UUID) -> None:
+        """Take a stuck run up again because the port's numbers changed; one that a person took up meanwhile is left alone."""
+        try:
+            self._engine.retry(run_id, by="the port's numbers, which changed")
+        except runs.Impossible as error:
+            logger.debug("run %s is not taken up again: %s", run_id, error)

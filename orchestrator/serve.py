@@ -1,0 +1,150 @@
+"""`vfo serve`: all roles in one process, from the first login to the last step at SIGTERM."""
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from uuid import UUID
+
+from orchestrator import bootstrap
+from orchestrator.bootstrap import PoolAccess
+from orchestrator.broker import Broker
+from orchestrator.config.load import Loaded
+from orchestrator.engine.engine import Engine
+from orchestrator.engine.timing import Timing
+from orchestrator.listener.listener import Listener
+from orchestrator.listener.settings import ListenerSettings
+from orchestrator.metrics import Metrics
+from orchestrator.reconciler import Reconciler
+from plugins import manager
+from plugins.values import Happening
+from state import runs
+from state.run import Run
+from state.store import Store
+from workflows.catalogue import WORKFLOWS
+from workflows.world import World
+
+logger = logging.getLogger(__name__)
+
+
+def now() -> datetime:
+    """The time of the running machine."""
+    return datetime.now(UTC)
+
+
+def serve(loaded: Loaded) -> int:
+    """Serve until SIGTERM or SIGINT; 0. What cannot be used (the database, a plugin) is raised before anything has started."""
+    stop = threading.Event()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_signals(stop))
+        store = Store(loaded.database_url)
+        stack.callback(store.close)
+        pools = {access.name: access for access in stack.enter_context(bootstrap.pools(loaded, store))}
+        daemon = Daemon(loaded, store, pools)
+        stack.enter_context(daemon.serving_metrics())
+        daemon.run(stop)
+    return 0
+
+
+@contextlib.contextmanager
+def _signals(stop: threading.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT ask the daemon to finish the steps at hand; a second one is not waited for."""
+
+    def asked(number: int, _frame: object) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    before = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Daemon:
+    """The roles of one process: engine, and for each pool a listener and a reconciler."""
+
+    def __init__(self, loaded: Loaded, store: Store, pools: dict[str, PoolAccess]) -> None:
+        self._settings = loaded.settings
+        self._store = store
+        self._pools = pools
+        self._policy = bootstrap.policy(loaded)
+        self._plugins = manager.load()
+        self._metrics = Metrics()
+        timing = Timing(lease=self._settings.serve.lease, heartbeat=self._settings.serve.lease / 4)
+        self._broker = Broker(self._settings.broker.url)
+        self._engine = Engine(store, self._broker, WORKFLOWS, self._world, self._announce, now, timing=timing)
+        self._listeners = {name: self._listener(access) for name, access in pools.items()}
+        self._metrics.meters = {name: listener.meters for name, listener in self._listeners.items()}
+        self._metrics.runs_by_status = self._counts
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve until *stop* is set; then finish the steps at hand, as long as the configuration says."""
+        threads = [
+            threading.Thread(target=listener.run, args=(stop,), name=f"listener {name}") for name, listener in self._listeners.items()
+        ]
+        threads += [
+            threading.Thread(target=self._reconciler(access).run, args=(stop,), name=f"reconciler {name}")
+            for name, access in self._pools.items()
+        ]
+        self._engine.start(self._settings.serve.workers)
+        for thread in threads:
+            thread.start()
+        sys.stdout.write(f"vfo serves {', '.join(self._pools)}\n")
+        sys.stdout.flush()
+        stop.wait()
+        logger.info("stopping: the steps at hand are finished")
+        self._engine.stop(self._settings.serve.stop_within)
+        for access in self._pools.values():
+            access.client.close()
+        for thread in threads:
+            thread.join(self._settings.serve.stop_within.total_seconds())
+        self._broker.close()
+
+    @contextlib.contextmanager
+    def serving_metrics(self) -> Iterator[None]:
+        """Serve /metrics while the block runs, where the configuration gives a port."""
+        metrics = self._settings.metrics
+        if metrics.port is None:
+            yield
+            return
+        stop = self._metrics.serve(metrics.host, metrics.port)
+        try:
+            yield
+        finally:
+            stop()
+
+    def _world(self, run: Run, at: datetime) -> World:
+        if run.pool not in self._pools:
+            raise LookupError(f"pool {run.pool!r} is not in the configuration: add it again, or cancel the run")
+        access = self._pools[run.pool]
+        return World(run.id, run.title, at, access.port, access.ledger, self._policy, self._announce)
+
+    def _announce(self, happening: Happening) -> None:
+        self._metrics.announced(happening)
+        manager.announce(self._plugins, happening)
+
+    def _counts(self) -> dict[str, int]:
+        with self._store.read() as session:
+            return {status.value: count for status, count in runs.counts(session).items()}
+
+    def _listener(self, access: PoolAccess) -> Listener:
+        wanted = self._settings.listener
+        settings = ListenerSettings(reconcile=wanted.reconcile, watchdog=wanted.watchdog, lease=wanted.lease)
+        return Listener(access.client, self._store, self._publish, self._wake, settings, now)
+
+    def _wake(self, keys: list[str]) -> None:
+        self._engine.wake(keys)
+
+    def _publish(self, run_id: UUID) -> None:
+        self._engine.publish([run_id])
+
+    def _reconciler(self, access: PoolAccess) -> Reconciler:
+        meters = self._listeners[access.name].meters
+        return Reconciler(access, self._engine, self._metrics, self._settings.reclaim.every, lambda: meters.active)
