@@ -108,7 +108,7 @@ class Database:
 
     # -- writing ---------------------------------------------------------------------------------------------
 
-    def create(self, cls: str, **fields: Any) -> str:
+    def create(self, cls: str, /, **fields: Any) -> str:
         """A new object with the data model's defaults for what is not given; gives its ref.
 
         A uuid is made unless given. The computed ends of relations (VM.VIFs, network.PIFs...) start empty whatever is given,
@@ -146,7 +146,7 @@ class Database:
                         self.touch(relation.cls, referrer)
             self.changed.notify_all()
 
-    def set(self, cls: str, ref: str, **fields: Any) -> None:
+    def set(self, cls: str, ref: str, /, **fields: Any) -> None:
         """Change fields: an event when a public value really changes, none when only hidden ones do. HANDLE_INVALID when it is gone."""
         with self.changed:
             before = self.record(cls, ref)

@@ -34,6 +34,7 @@ def collect(subscription: Subscription, tables: list[Table], token: Token) -> tu
             changes = table.changes(token.messages)
             last_message = max(last_message, changes.last)
             messages += [event(0, name, "add", ref, entry.record) for ref, entry in changes.adds]
+            messages += [event(0, name, "del", ref, None) for ref, _ in changes.dels]
             continue
         changes = subscription.filter(name.lower(), table.changes(token.database))
         last = max(last, changes.last)

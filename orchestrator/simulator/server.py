@@ -5,12 +5,13 @@ import functools
 import ipaddress
 import logging
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from orchestrator.simulator import certificates, events, roles, sessions, tasks
+from orchestrator.simulator import certificates, events, messages, roles, sessions, tasks
 from orchestrator.simulator.database import Database
 from orchestrator.simulator.dispatch import Dispatcher
 from orchestrator.simulator.errors import Interrupted
@@ -41,9 +42,16 @@ class Settings:
     clock: Callable[[], float] = time.time
 
 
+def numeric(address: str) -> ipaddress.IPv4Address:
+    """The IPv4 address of an address or name; OSError when the name is unknown."""
+    return ipaddress.IPv4Address(socket.gethostbyname(address))
+
+
 def member_addresses(first: str, count: int) -> list[str]:
-    """Addresses for the hosts of a pool whose coordinator is at *first*: those that follow it."""
-    start = ipaddress.ip_address("127.0.0.1" if first in {"localhost", "0.0.0.0"} else first)  # noqa: S104 - compared, not bound
+    """Addresses for the hosts of a pool whose coordinator listens on *first*: those that follow it, or follow 127.0.0.1 for any."""
+    start = numeric(first)
+    if start.is_unspecified:
+        start = ipaddress.IPv4Address("127.0.0.1")
     return [str(start + number) for number in range(count)]
 
 
@@ -62,7 +70,7 @@ class Server:
         self.faults = Faults(db)
         self.sessions = sessions.Sessions(db, users, settings.clock)
         self.calls = RunningCalls()
-        self.registry = Registry(db.schema, sessions.MESSAGES, tasks.MESSAGES, events.MESSAGES, *behaviour)
+        self.registry = Registry(db.schema, sessions.MESSAGES, tasks.MESSAGES, events.MESSAGES, messages.MESSAGES, *behaviour)
         self.registrations: dict[str, tuple[frozenset[str], int]] = {}
         self.routes: dict[tuple[str, str], http.Route] = {}
         self.on_toolstack_start: list[Callable[[str], None]] = []
@@ -112,7 +120,7 @@ class Server:
     def start(self) -> None:
         """Listen. OSError when the coordinator's address is not to be had; members that cannot listen are not served."""
         self._open(self._first)
-        if ipaddress.ip_address("127.0.0.1" if self.settings.address == "localhost" else self.settings.address).is_loopback:
+        if numeric(self.settings.address).is_loopback:
             for host in self.db.refs("host"):
                 if host != self._first:
                     self._open_member(host)
@@ -190,8 +198,6 @@ class Server:
         """
         chosen = host or self.coordinator
         self.power(chosen, on=False)
-        if chosen == self.coordinator:
-            self._forget_all()
         self.spawn(self._come_back, chosen, seconds)
 
     def _come_back(self, host: str, seconds: float) -> None:
@@ -210,13 +216,18 @@ class Server:
             self.db.reload(behind)
 
     def power(self, host: str, *, on: bool) -> None:
-        """Whether the host's address answers; what that means for its VMs is not decided here."""
+        """Whether the host's toolstack answers; a coordinator that goes down forgets what it forgets at a restart.
+
+        What it means for the host's VMs is not decided here.
+        """
         listener = self._listeners.get(host)
         if on and listener is None and not self._stopping.is_set():
             self._open_member(host)
         elif not on and listener is not None:
             del self._listeners[host]
             listener.close()
+            if host == self.coordinator:
+                self._forget_all()
 
     def failover(self, host: str, *, old_answers: bool = True, behind: int = 0) -> None:
         """The host becomes coordinator; the old one answers HOST_IS_SLAVE or, with *old_answers* false, not at all.
