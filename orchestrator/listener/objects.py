@@ -76,12 +76,12 @@ class ObjectFeed:
                 self._meters.complete_at = datetime.now(UTC)
             self._epoch, self._token = read.epoch, read.batch.token if read.batch else read.token
             self._reconcile_at = time.monotonic() + self._settings.reconcile.total_seconds()
-            self._meters.loads += 1
             try:
                 self._keeper.open()
                 self._keeper.settle_all(self.mirror, self._uuids_of_vms, sure=read.batch is not None)
             finally:
                 self._tell(changes)
+            self._meters.loads += 1
 
     def advance(self, turn: Turn) -> bool:
         """Wait for the next answer. False: another session or coordinator (a token may be of its future), or time to reconcile."""

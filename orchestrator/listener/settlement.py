@@ -47,7 +47,7 @@ def settle(
     for uuid in vms:
         before, ref = known.get(uuid), mirror.vm_ref(uuid)
         now = holdings.holding(mirror, topology, ref, before) if ref is not None else None
-        if before is not None and ref is not None and uuid not in awaited and _has_lost_vifs(before, now):
+        if before is not None and ref is not None and uuid not in awaited and _has_lost_vifs(before, mirror, ref):
             result.later.add(uuid)
         elif now is not None and now != before:
             result.put.append(now)
@@ -62,6 +62,7 @@ def concerned(known: Mapping[str, Holding], mirror: Mirror, topology: Topology) 
     return {*known, *(mirror.vms[ref].uuid for ref in owners if ref in mirror.vms)}
 
 
-def _has_lost_vifs(before: Holding, now: Holding | None) -> bool:
-    kept = {vif.uuid for vif in now.vifs} if now else set()
-    return any(vif.uuid not in kept for vif in before.vifs)
+def _has_lost_vifs(before: Holding, mirror: Mirror, ref: str) -> bool:
+    """Whether a VIF is gone; one that only moved to another network is there."""
+    there = {vif.uuid for vif in mirror.vifs_of(ref)}
+    return any(vif.uuid not in there for vif in before.vifs)

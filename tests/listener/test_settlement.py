@@ -35,7 +35,7 @@ def test_a_known_vm_that_is_nowhere_was_destroyed() -> None:
 def test_a_vm_that_became_a_template_is_forgotten_and_no_cause() -> None:
     """It is still there, and holds nothing."""
     template = pools.mirror(pools.vm(is_a_template=True), vifs=(pools.vif(),))
-    assert settle(template, {"web": pools.known()}, awaited={"web"}).gone == {"web": None}
+    assert settle(template, {"web": pools.known()}).gone == {"web": None}
 
 
 def test_a_vm_of_which_nothing_was_known_is_no_cause() -> None:
