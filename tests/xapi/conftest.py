@@ -12,8 +12,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from pydantic import SecretStr
 
+from orchestrator.simulator import SimulatedPool
 from orchestrator.xapi.client import Client
+from orchestrator.xapi.settings import PoolSettings
 from tests.xapi import scripted
 
 
@@ -77,5 +80,42 @@ def certificate(tmp_path: Path) -> Callable[[str], tuple[str, str]]:
         cert_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
         key_file.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
         return str(cert_file), str(key_file)
+
+    return make
+
+
+@pytest.fixture
+def join() -> Iterator[Callable[..., Client]]:
+    """Make clients of simulated pools; they are closed with the test."""
+    clients: list[Client] = []
+
+    def make(pool: SimulatedPool, **changes: Any) -> Client:
+        values: dict[str, Any] = {
+            "name": "pool",
+            "url": pool.url,
+            "username": pool.user,
+            "password": SecretStr(pool.password),
+            "fingerprints": (pool.fingerprint,) if pool.fingerprint else (),
+            "patience": timedelta(seconds=20),
+        }
+        clients.append(Client(PoolSettings(**(values | changes))))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def make_old_pool(make_simulated_pool: Callable[..., SimulatedPool]) -> Callable[..., SimulatedPool]:
+    """Make simulated pools whose hosts have been up for long, so that their ports are looked at."""
+
+    def make(**fields: Any) -> SimulatedPool:
+        pool = make_simulated_pool(**fields)
+        for ref, row in list(pool.database.rows("host")):
+            pool.database.set(
+                "host", ref, other_config={**row["other_config"], "boot_time": "1700000000.", "agent_start_time": "1700000000."}
+            )
+        return pool
 
     return make

@@ -44,7 +44,9 @@ class Page(Exception):
 
 
 class Server:
-    """Serves HTTP on a free port of *host*; *script* gets (method, params with the session left out) and returns a value or raises one of the above.
+    """Serves HTTP on a free port of *host*.
+
+    *script* gets (method, params with the session left out) and returns a value or raises one of the above.
 
     Whoever logs in gets a new session; every call under another one than the last is SESSION_INVALID. `calls` holds what was heard.
     """
