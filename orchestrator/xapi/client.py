@@ -117,8 +117,10 @@ class Client:
             return session.invoke(method, params, limits)
         except XenAPI.Failure as failure:
             fault = errors.named(failure.details)
-        except Unreachable:
-            self._login.leave(session)
+        except Unreachable as error:
+            if error.code == errors.NOT_REACHED:
+                # a toolstack that is down forgets its sessions, and a coordinator that is down may have a successor
+                self._login.leave(session)
             raise
         except Transient as error:
             raise _ReadCut(error.code, error.details) from None

@@ -22,6 +22,10 @@ class NotSent(Exception):
     """The request did not leave us whole, so the server cannot have acted on it: it waits for all of the announced length."""
 
 
+class NotConnected(NotSent):
+    """There was not even a connection: the server is down, or not there."""
+
+
 class Cut(Exception):
     """The connection died, or the time was over, after the request had been sent: it may have been acted on."""
 
@@ -99,7 +103,7 @@ class Connections:
     def _take(self, timeout: float) -> _HTTP:
         with self._lock:
             if self._closed:
-                raise NotSent("closed")
+                raise NotConnected("closed")
             while self._idle:
                 connection = self._idle.pop()
                 if not _stale(connection):
@@ -112,7 +116,7 @@ class Connections:
             fresh.connect()
         except (OSError, http.client.HTTPException) as error:
             fresh.close()
-            raise NotSent(f"{self._host}:{self._port}: {_words(error)}") from None
+            raise NotConnected(f"{self._host}:{self._port}: {_words(error)}") from None
         except BaseException:
             fresh.close()
             raise

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from workflows.ports import Bug, Busy, Denied, Gone, PoolError, Refused, Transient, Unknown
 
+NOT_REACHED = "NOT_REACHED"
+
 
 class Unreachable(Transient):
     """The call certainly took no effect because nobody who could do it heard it: the client may wait and send it again by itself."""

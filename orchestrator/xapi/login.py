@@ -88,7 +88,7 @@ class Login:
 
     def _log_in(self) -> Session:
         began = time.monotonic()
-        worst: PoolError = Unreachable("NOT_REACHED", (self.address,))
+        worst: PoolError = Unreachable(errors.NOT_REACHED, (self.address,))
         for address in self._candidates():
             try:
                 session = self._log_in_at(address)

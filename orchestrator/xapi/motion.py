@@ -61,12 +61,10 @@ def _of_host(ref: str, reading: Reading) -> Iterator[str]:
     if host is None or metrics is None or not metrics.live:
         yield "its host is not live"
         return
-    booted = reading.now - host.since("boot_time")
-    if booted < JUST_BOOTED:
-        yield f"{host.name_label} booted {max(0, round(booted))} s ago"
-    started = reading.now - host.since("agent_start_time")
-    if not host.enabled and started < JUST_BOOTED:
-        yield f"{host.name_label} is not enabled and its toolstack started {max(0, round(started))} s ago"
+    if reading.now - host.since("boot_time") < JUST_BOOTED:
+        yield f"{host.name_label} booted less than {JUST_BOOTED:.0f} s ago"
+    if not host.enabled and reading.now - host.since("agent_start_time") < JUST_BOOTED:
+        yield f"{host.name_label} is not enabled and its toolstack started less than {JUST_BOOTED:.0f} s ago"
 
 
 def of_claim(claim: Claim, host: str) -> Iterator[str]:

@@ -11,9 +11,9 @@ import XenAPI
 from pydantic import SecretStr
 
 from orchestrator.xapi import xml
-from orchestrator.xapi.connection import Connections, Cut, Line, NotSent
+from orchestrator.xapi.connection import Connections, Cut, Line, NotConnected, NotSent
 from orchestrator.xapi.decode import JSON
-from orchestrator.xapi.errors import Unreachable
+from orchestrator.xapi.errors import NOT_REACHED, Unreachable
 from orchestrator.xapi.tls import Trust
 from workflows.ports import PoolError, Transient, Unknown
 
@@ -78,8 +78,10 @@ class Transport:
         fault: PoolError
         try:
             return self._connections.post(path, self._written(method, params, as_json=as_json), kind, timeout, limits.line)
+        except NotConnected as error:
+            fault = Unreachable(NOT_REACHED, (str(error),))
         except NotSent as error:
-            fault = Unreachable("NOT_REACHED", (str(error),))
+            fault = Unreachable("NOT_SENT", (str(error),))
         except Cut as error:
             fault = _cut(method, str(error))
         # raised here and not above: an exception's context keeps the frames below alive, and with them a login's body
