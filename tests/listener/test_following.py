@@ -30,7 +30,7 @@ def test_a_vm_deleted_by_another_client_becomes_one_run(pool: SimulatedPool, oth
 
 
 def test_what_is_no_deleted_vm_makes_no_run(pool: SimulatedPool, other: Client, watch: Watch) -> None:
-    """Snapshots and templates that are deleted, VIFs that are moved or destroyed, VMs without VFs that go: the store follows, nothing runs."""
+    """Snapshots and templates that are deleted, VIFs moved or destroyed, VMs without VFs that go: the store follows, nothing runs."""
     watching = watch(pool).settle()
     first, second, third = list(watched.vms(pool, running=False).values())[:3]
     lan = other.call("network.create", {**other.call("network.get_record", pool.add_network("lan")), "name_label": "parking"})
@@ -40,7 +40,7 @@ def test_what_is_no_deleted_vm_makes_no_run(pool: SimulatedPool, other: Client, 
     other.call("VM.destroy", plain)
     other.call("VIF.destroy", other.call("VM.get_VIFs", first)[0])
     other.call("VIF.move", other.call("VM.get_VIFs", second)[0], lan)
-    other.call("VM.set_is_a_template", third, True)  # noqa: FBT003 - the call's own parameter
+    other.call("VM.set_is_a_template", third, True)
     gone = {other.call("VM.get_uuid", ref) for ref in (first, second, third)}
     until(lambda: not gone & watching.known())
     other.call("VM.destroy", third)
@@ -68,7 +68,7 @@ def test_runs_that_wait_for_an_object_are_woken_when_it_changes(pool: SimulatedP
     watching = watch(pool).settle()
     uuid, ref = next(iter(watched.vms(pool, running=False).items()))
     watching.woken.clear()
-    other.call("VM.start", ref, False, False)  # noqa: FBT003 - the call's own parameters
+    other.call("VM.start", ref, False, False)
     until(lambda: f"vm:lab:{uuid}" in watching.woken)
     watching.woken.clear()
     watched.destroy(other, [ref])
@@ -79,7 +79,7 @@ def test_runs_that_wait_for_a_task_are_woken_when_it_ends_or_is_gone(pool: Simul
     """A toolstack restart forgets tasks: one that is gone is as good as ended."""
     watching = watch(pool).settle()
     ref = next(iter(watched.vms(pool, running=False).values()))
-    task = other.start("VM.start", ref, False, False)  # noqa: FBT003 - the call's own parameters
+    task = other.start("VM.start", ref, False, False)
     until(lambda: f"task:lab:{task}" in watching.woken)
     waiting = other.call("task.create", "of another client", "")
     until(lambda: watching.meters.tasks_ended)

@@ -12,7 +12,7 @@ def held(vm: records.VM, *vifs: records.VIF, before: Holding | None = None) -> H
 
 
 def test_a_running_vm_holds_vfs_of_its_hosts_port() -> None:
-    """The port is that of the VIF's network on the host where the VM runs; what is noted of the VIF is what would be needed to make it again."""
+    """The port is that of the VIF's network on the VM's host; what is noted of the VIF would do to make it again."""
     found = held(pools.vm(power_state="Running", resident_on="ref:two"), pools.vif(currently_attached=True))
     assert found == pools.known(ports=("port-two",))
 

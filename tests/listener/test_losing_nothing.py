@@ -68,7 +68,7 @@ def test_six_hundred_deletions_while_we_were_cut_off(start: Start, watch: Watch)
 
 
 def test_a_deletion_during_a_deaf_stream_is_found_by_the_watchdog(pool: SimulatedPool, watch: Watch) -> None:
-    """event.from answers nobody for an hour, the rest of the API does: the touch does not come back, and everything is loaded without it."""
+    """event.from answers nobody for an hour, other calls do: the touch does not come back, and everything is loaded without it."""
     watching = watch(pool).settle()
     pool.control.deaf(3600)
     subjects = delete(pool, 2)

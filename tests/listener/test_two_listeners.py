@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -25,10 +24,10 @@ def take(store: Store, duration: timedelta, *, after: timedelta = timedelta(0)) 
 
 
 @pytest.fixture
-def two(pool: SimulatedPool, watch: Watch) -> Iterator[tuple[watched.Watched, watched.Watched]]:
+def two(pool: SimulatedPool, watch: Watch) -> tuple[watched.Watched, watched.Watched]:
     """Two listeners of one pool: the first is active, the second stands by."""
     first = watch(pool).settle()
-    yield first, watch(pool)
+    return first, watch(pool)
 
 
 def test_one_of_two_listeners_is_active(two: tuple[watched.Watched, watched.Watched], pool: SimulatedPool, other: Client) -> None:
