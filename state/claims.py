@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import bindparam, func, select, tuple_, update
 from sqlmodel import Session
 
 from state import history
@@ -16,6 +16,18 @@ from state.run import Phase, Run, Status
 
 RUN = table(Run)
 KEYS_AT_ONCE = 500  # below every limit of bound parameters
+
+
+# The two statements of every step are built once: building them anew costs as much as carrying them out.
+TAKE = (
+    update(RUN)
+    .where(RUN.c.id == bindparam("run"), RUN.c.due_at <= bindparam("now"))
+    .values(
+        status=Status.RUNNING, due_at=bindparam("until"), claim=RUN.c.claim + 1, takes=RUN.c.takes + 1, waits_on=None,
+        step_began_at=func.coalesce(RUN.c.step_began_at, bindparam("now")), updated_at=bindparam("now"),
+    )
+    .returning(RUN)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,14 @@ class Change:
     evidence: dict[str, Any] | None = None
 
 
+RECORD = (
+    update(RUN)
+    .where(RUN.c.id == bindparam("run"), RUN.c.claim == bindparam("held"), RUN.c.status == Status.RUNNING)
+    .values({name: bindparam(name, type_=RUN.c[name].type) for name in (*Change.__slots__, "takes", "updated_at", "finished_at")})
+    .returning(RUN.c.cancel_requested)
+)
+
+
 def due(session: Session, *, now: datetime, limit: int) -> list[tuple[UUID, datetime]]:
     """The runs that somebody may take now, longest due first, with the moments since when."""
     query = select(RUN.c.id, RUN.c.due_at).where(RUN.c.due_at <= now).order_by(RUN.c.due_at).limit(limit)
@@ -49,15 +69,7 @@ def next_due(session: Session) -> datetime | None:
 
 def claim(session: Session, run_id: UUID, *, now: datetime, lease: timedelta) -> Run | None:
     """Take the run for *lease*; None when it is over, not due, or held by a live worker."""
-    taken = session.connection().execute(
-        update(RUN)
-        .where(RUN.c.id == run_id, RUN.c.due_at <= now)
-        .values(
-            status=Status.RUNNING, due_at=now + lease, claim=RUN.c.claim + 1, takes=RUN.c.takes + 1, waits_on=None,
-            step_began_at=func.coalesce(RUN.c.step_began_at, now, type_=RUN.c.step_began_at.type), updated_at=now,
-        )
-        .returning(RUN)
-    ).first()  # fmt: skip
+    taken = session.connection().execute(TAKE, {"run": run_id, "now": now, "until": now + lease}).first()
     return None if taken is None else Run(**taken._asdict())
 
 
@@ -78,21 +90,12 @@ def record(session: Session, run: Run, change: Change, entry: history.Entry | No
     """
     values = {name: getattr(change, name) for name in Change.__slots__}
     values |= {"takes": 0, "updated_at": now, "finished_at": now if change.due_at is None else None}
-    row = (
-        session.connection()
-        .execute(
-            update(RUN)
-            .where(RUN.c.id == run.id, RUN.c.claim == run.claim, RUN.c.status == Status.RUNNING)
-            .values(values)
-            .returning(RUN.c.cancel_requested)
-        )
-        .first()
-    )
+    row = session.connection().execute(RECORD, {"run": run.id, "held": run.claim, **values}).first()
     if row is None:
         return False
-    for name, value in values.items():
-        setattr(run, name, value)
-    run.cancel_requested = row.cancel_requested
+    vars(run).update(
+        values, cancel_requested=row.cancel_requested
+    )  # past the ORM's tracking: *run* is of no session, and nobody flushes it
     if entry is not None:
         history.add(session, run.id, entry, now=now)
     if run.cancel_requested and run.phase is Phase.FORWARD and run.status in (Status.WAITING, Status.READY):

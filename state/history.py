@@ -36,12 +36,13 @@ class History(Row, table=True):
 
 
 HISTORY = table(History)
+ADD = insert(HISTORY)
 
 
 def add(session: Session, run_id: UUID, entry: Entry, *, now: datetime) -> None:
     """Record an entry of a run."""
     session.connection().execute(
-        insert(HISTORY),
+        ADD,
         {"run_id": run_id, "at": now, "step": entry.step, "outcome": entry.outcome, "message": entry.message, "data": entry.data},
     )
 

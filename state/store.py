@@ -2,21 +2,22 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import sqlalchemy
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
-from state import schema
+from state import schema, together
 
 __all__ = ["Session", "Store", "Unusable"]
 
+T = TypeVar("T")
 BUSY_SECONDS = 30  # how long a writer waits for another process's transaction; ours last milliseconds
 
 
@@ -35,6 +36,7 @@ class Store:
         self._engine = _engine(url)
         self._reader = self._engine.execution_options(vfo_reads_only=True)
         self._writing = threading.Lock() if self._engine.dialect.name == "sqlite" else None
+        self._together = together.Together(self.write)
         try:
             if migrate:
                 schema.upgrade(self._engine)
@@ -60,6 +62,13 @@ class Store:
             return
         with self._writing, Session(self._engine, expire_on_commit=False) as session, session.begin():
             yield session
+
+    def together(self, work: Callable[[Session], T]) -> T:
+        """`write` for what many threads do at once: *work* may share its transaction with the others' (see `state.together`)."""
+        if self._writing is None:
+            with self.write() as session:
+                return work(session)
+        return self._together.do(work)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -121,4 +130,4 @@ def _prepare(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> Non
 def _begin(connection: Connection) -> None:
     """Writers take the lock at once: a transaction that reads first and then writes fails when another wrote in between."""
     reads: Any = connection.get_execution_options().get("vfo_reads_only")
-    connection.execute(text("BEGIN DEFERRED" if reads else "BEGIN IMMEDIATE"))
+    connection.exec_driver_sql("BEGIN DEFERRED" if reads else "BEGIN IMMEDIATE")

@@ -1,6 +1,6 @@
 """INSERT ... ON CONFLICT: both databases have it, each in a dialect of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Table
@@ -8,11 +8,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 Insert = sqlite.Insert | postgresql.Insert
+DIALECTS: dict[str, Callable[[Table], Insert]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 def insert(session: Session, table: Table) -> Insert:
     """An INSERT that takes on_conflict_do_nothing and on_conflict_do_update, in the dialect of the session's database."""
-    return postgresql.insert(table) if session.get_bind().dialect.name == "postgresql" else sqlite.insert(table)
+    return DIALECTS[session.get_bind().dialect.name](table)
 
 
 def put(session: Session, table: Table, rows: Sequence[dict[str, Any]]) -> None:

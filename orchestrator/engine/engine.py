@@ -89,8 +89,7 @@ class Engine:
 
     def submit(self, request: Request) -> tuple[Run, bool]:
         """A run for the request, and whether it is new: an active one on the same subject is the answer else."""
-        with self._store.write() as session:
-            run, created = runs.create(session, request, now=self._clock())
+        run, created = self._store.together(lambda session: runs.create(session, request, now=self._clock()))
         if created:
             self._sweeper.publish([run.id])
         return run, created

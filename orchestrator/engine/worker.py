@@ -19,7 +19,7 @@ from orchestrator.engine.wakes import Wakes
 from plugins.values import Happening, RunEnded
 from state import claims, runs
 from state.run import ENDED, Phase, Run, Status
-from state.store import Store
+from state.store import Session, Store
 from workflows.outcome import Done, Outcome, Stuck
 from workflows.workflow import Data, Workflow
 from workflows.world import World
@@ -68,8 +68,9 @@ class Worker:
     def _take(self, run_id: UUID, acknowledge: Callable[[], None]) -> Run | None:
         """The run, claimed; the message is done with as soon as that is committed, and no longer than that."""
         try:
-            with self._shop.store.write() as session:
-                run = claims.claim(session, run_id, now=self._shop.clock(), lease=self._shop.timing.lease)
+            run = self._shop.store.together(
+                lambda session: claims.claim(session, run_id, now=self._shop.clock(), lease=self._shop.timing.lease)
+            )
         finally:
             acknowledge()
         self._shop.tally.count("claim", "refused" if run is None else "taken")
@@ -83,13 +84,17 @@ class Worker:
         change = result.change
         if shop.stopping.is_set() and change.status is Status.RUNNING:
             change = dataclasses.replace(change, status=Status.READY, due_at=now)
-        followed: list[UUID] = []
-        with shop.store.write() as session:
+
+        def record(session: Session) -> list[UUID] | None:
             if not claims.record(session, run, change, result.entry, now=now):
-                logger.warning("run %s was taken by somebody else meanwhile: what step %s came to does not count here", run.id, run.step)
-                shop.tally.count("claim", "lost")
-                return False
-            followed += [runs.create(session, request, now=now)[0].id for request in result.follow_up]
+                return None
+            return [runs.create(session, request, now=now)[0].id for request in result.follow_up]
+
+        followed = shop.store.together(record)
+        if followed is None:
+            logger.warning("run %s was taken by somebody else meanwhile: what step %s came to does not count here", run.id, run.step)
+            shop.tally.count("claim", "lost")
+            return False
         if followed:
             shop.sweeper.publish(followed)
         self._tell(run, mark)
