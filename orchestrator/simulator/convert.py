@@ -153,12 +153,13 @@ OPTIONAL: dict[str, tuple[Any, ...]] = {
 def arguments(schema: Schema, method: str, params: list[Any]) -> list[Any]:
     """All parameters of a message (without the session), counted, then converted.
 
-    MESSAGE_PARAMETER_COUNT_MISMATCH [method, expected, given] comes before any complaint about a type.
+    MESSAGE_PARAMETER_COUNT_MISMATCH [method, mandatory ones, given] comes before any complaint about a type; messages with
+    optional parameters take any number of further ones (gen_server.ml).
     """
     kinds = schema.messages[method].params
     optional = OPTIONAL.get(method, ())
-    missing = len(kinds) - len(params)
-    if not 0 <= missing <= len(optional):
-        raise Failure("MESSAGE_PARAMETER_COUNT_MISMATCH", method, len(kinds), len(params))
+    mandatory = len(kinds) - len(optional)
+    if len(params) < mandatory or (len(params) > mandatory and not optional):
+        raise Failure("MESSAGE_PARAMETER_COUNT_MISMATCH", method, mandatory, len(params))
     given = [convert(schema, kind, value) for kind, value in zip(kinds, params, strict=False)]
-    return [*given, *optional[len(optional) - missing :]]
+    return [*given, *optional[len(given) - mandatory :]]

@@ -19,8 +19,9 @@ from orchestrator.simulator.tables import Table
 
 __all__ = ["Database", "LoggedEvent", "Record", "Row"]
 
-# event.next is answered from a log of this many events; who lags further behind gets EVENTS_LOST (xapi_event.ml: max_stored_events).
-LOG = 500
+# event.next is answered from a log of this many events; who lags further behind gets EVENTS_LOST. xapi keeps 10 MB (xapi_event.ml:
+# max_queue_size), which is about as many records of VMs.
+LOG = 3000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class LoggedEvent:
 class Database:
     """All stored classes. `lock` guards everything, `changed` is notified at every change.
 
-    `generation` counts events; `forgotten` is the newest event that the log of event.next lost.
+    `generation` counts events. `log` is what event.next tells, kept from the first event.register on (`logging`); `forgotten` is the
+    newest event that it lost.
     """
 
     def __init__(self, schema: data_model.Schema | None = None, seed: int = 1) -> None:
@@ -48,6 +50,7 @@ class Database:
         self.tables = {name: Table(cls) for name, cls in self.schema.classes.items() if cls.stored}
         self.generation = 0
         self.log: collections.deque[LoggedEvent] = collections.deque(maxlen=LOG)
+        self.logging = False
         self.forgotten = 0
         self._random = random.Random(seed)
         self._defaults = {name: {f.name: f.default for f in table.cls.fields.values()} for name, table in self.tables.items()}
@@ -181,6 +184,7 @@ class Database:
             for table in self.tables.values():
                 table.rewind(self.generation)
             self.log.clear()
+            self.logging = False
             self.forgotten = self.generation
             self.changed.notify_all()
 
@@ -196,7 +200,7 @@ class Database:
         self._note(table, "mod", ref, record)
 
     def _note(self, table: Table, operation: str, ref: str, record: Record | None) -> None:
-        if table.cls.events:
+        if self.logging and table.cls.events:
             if len(self.log) == LOG:
                 self.forgotten = self.log[0].id
             self.log.append(LoggedEvent(self.generation, time.time(), table.cls.name, operation, ref, record))

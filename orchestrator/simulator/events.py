@@ -38,7 +38,7 @@ def collect(subscription: Subscription, tables: list[Table], token: Token) -> tu
             continue
         changes = subscription.filter(name.lower(), table.changes(token.database))
         last = max(last, changes.last)
-        adds += [event(entry.modified, name, "add", ref, entry.record) for ref, entry in changes.adds]
+        adds += [event(entry.created, name, "add", ref, entry.record) for ref, entry in changes.adds]
         mods += [event(entry.modified, name, "mod", ref, entry.record) for ref, entry in changes.mods]
         dels += [event(generation, name, "del", ref, None) for ref, generation in changes.dels]
     return [*messages, *adds, *mods, *dels], Token(last, last_message)
@@ -52,8 +52,7 @@ def wait_for(call: Call, deadline: float, ready: Callable[[], bool]) -> None:
     with call.db.changed:
         while True:
             call.check()
-            if not call.server.sessions.live(call.session):
-                raise Failure("SESSION_INVALID", call.session)
+            call.server.sessions.live(call.session)
             now = time.monotonic()
             deaf = call.server.faults.deaf_for()
             if deaf > 0:
@@ -66,27 +65,25 @@ def wait_for(call: Call, deadline: float, ready: Callable[[], bool]) -> None:
 
 def event_from(call: Call, classes: list[str], token: str, timeout: float) -> dict[str, Any]:
     """event.from: everything after the token as it is now, or nothing and the same token at the timeout (seconds)."""
-    start = Token.parse(token)
+    since = Token.parse(token)
     subscription = Subscription(classes)
     tables = subscription.tables(call.db)
     deadline = time.monotonic() + timeout
     delay = 0.0 if subscription.tasks_alone else COLLECT
-    since = start
+    looked = since.database
+
+    def news() -> bool:
+        return any(table.newest > (since.messages if table.cls.name == "message" else looked) for table in tables)
+
     while True:
-        known = since
-
-        def news(known: Token = known) -> bool:
-            return any(table.newest > (known.messages if table.cls.name == "message" else known.database) for table in tables)
-
         wait_for(call, deadline, news)
         call.pause(min(delay, max(0.0, deadline - time.monotonic())))
         with call.db.lock:
-            events, since = collect(subscription, tables, known)
+            events, since = collect(subscription, tables, since)
             counts = {cls: Int4(count) for cls, count in call.db.counts().items()}
+            looked = max([looked, *(table.newest for table in tables)])  # what was not asked for is not looked at again
         if events or time.monotonic() >= deadline:
-            return {"events": events, "valid_ref_counts": counts, "token": str(since if events else start)}
-        if since == known:  # the only news are of objects that were not asked for: do not look at them again
-            since = Token(max([known.database, *(table.newest for table in tables)]), known.messages)
+            return {"events": events, "valid_ref_counts": counts, "token": str(since)}
 
 
 def inject(call: Call, cls: str, ref: str) -> str:
@@ -107,51 +104,45 @@ def get_current_id(call: Call) -> int:
 def register(call: Call, classes: list[str]) -> None:
     """event.register: what event.next tells this session from now on; more classes may be added later."""
     with call.db.lock:
-        wanted, last = call.server.registrations.get(call.session, (frozenset(), call.db.generation))
-        call.server.registrations[call.session] = (wanted | {one.lower() for one in classes}, last)
+        session = call.server.sessions.live(call.session)
+        if session.registered is None:
+            session.told = call.db.generation
+        session.registered = (session.registered or frozenset()) | {one.lower() for one in classes}
+        call.db.logging = True
 
 
 def unregister(call: Call, classes: list[str]) -> None:
-    """event.unregister: some classes are not told any more; without any the registration is gone."""
-    with call.db.lock:
-        wanted, last = registration(call)
-        left = wanted - {one.lower() for one in classes}
-        if left:
-            call.server.registrations[call.session] = (left, last)
-        else:
-            del call.server.registrations[call.session]
-
-
-def registration(call: Call) -> tuple[frozenset[str], int]:
-    """What the session registered for, and the id of the last event it was told; SESSION_NOT_REGISTERED [trackid]."""
-    found: tuple[frozenset[str], int] | None = call.server.registrations.get(call.session)
-    if found is None:
-        raise Failure("SESSION_NOT_REGISTERED", f"trackid={hashlib.md5(call.session.encode(), usedforsecurity=False).hexdigest()}")
-    return found
+    """event.unregister: some classes are not told any more; the session counts as registered all the same (xapi_event.ml)."""
+    register(call, [])
+    session = call.server.sessions.live(call.session)
+    session.registered = (session.registered or frozenset()) - {one.lower() for one in classes}
 
 
 def event_next(call: Call) -> list[dict[str, Any]]:
     """event.next: every change since the last call; waits for one. EVENTS_LOST [] for who lagged too far behind."""
-    wanted, last = registration(call)
+    session = call.server.sessions.live(call.session)
+    if session.registered is None:
+        track = hashlib.md5(call.session.encode(), usedforsecurity=False).hexdigest()
+        raise Failure("SESSION_NOT_REGISTERED", f"trackid={track}")
 
-    def after(number: int) -> list[LoggedEvent]:
-        news: list[LoggedEvent] = []
+    def news() -> list[LoggedEvent]:
+        wanted = session.registered or frozenset()
+        found = []
         for one in reversed(call.db.log):
-            if one.id <= number:
+            if one.id <= session.told:
                 break
             if "*" in wanted or one.cls.lower() in wanted:
-                news.append(one)
-        return news[::-1]
+                found.append(one)
+        return found[::-1]
 
-    wait_for(call, float("inf"), lambda: bool(after(last)) or call.db.forgotten > last)
+    wait_for(call, float("inf"), lambda: bool(news()) or call.db.forgotten > session.told)
     call.pause(COLLECT)
     with call.db.lock:
-        news = after(last)
-        lost = call.db.forgotten > last
-        call.server.registrations[call.session] = (wanted, call.db.generation)
+        told, lost = news(), call.db.forgotten > session.told
+        session.told = call.db.generation
     if lost:
         raise Failure("EVENTS_LOST")
-    return [{**event(one.id, one.cls, one.operation, one.ref, one.record), "timestamp": f"{one.time:.0f}."} for one in news]
+    return [{**event(one.id, one.cls, one.operation, one.ref, one.record), "timestamp": f"{one.time:.0f}."} for one in told]
 
 
 MESSAGES: Messages = {

@@ -71,7 +71,6 @@ class Server:
         self.sessions = sessions.Sessions(db, users, settings.clock)
         self.calls = RunningCalls()
         self.registry = Registry(db.schema, sessions.MESSAGES, tasks.MESSAGES, events.MESSAGES, messages.MESSAGES, *behaviour)
-        self.registrations: dict[str, tuple[frozenset[str], int]] = {}
         self.routes: dict[tuple[str, str], http.Route] = {}
         self.on_toolstack_start: list[Callable[[str], None]] = []
         self._dispatcher = Dispatcher(self)
@@ -210,7 +209,6 @@ class Server:
         self._interrupt()
         with self.db.lock:
             self.sessions.end_all()
-            self.registrations.clear()
             for task in self.db.refs("task"):
                 self.db.destroy("task", task)
             self.db.reload(behind)

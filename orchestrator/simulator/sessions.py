@@ -28,12 +28,17 @@ class User:
 
 @dataclasses.dataclass(slots=True)
 class Session:
-    """A live session; `last_active` is the server's clock."""
+    """A live session; `last_active` is the server's clock.
+
+    `registered` are the classes it follows by event.next (None: it never registered), `told` is the id of the last event it was told.
+    """
 
     user: str
     role: str
     originator: str
     last_active: float
+    registered: frozenset[str] | None = None
+    told: int = 0
 
 
 def wire_date(moment: float) -> Date:
@@ -80,9 +85,7 @@ class Sessions:
 
     def check(self, ref: str) -> Session:
         """The live session, which was used just now; SESSION_INVALID [ref]."""
-        session = self._live.get(ref)
-        if session is None:
-            raise Failure("SESSION_INVALID", ref)
+        session = self.live(ref)
         now = self._clock()
         if now - session.last_active > IDLE:
             self.end(ref)
@@ -90,9 +93,12 @@ class Sessions:
         session.last_active = now
         return session
 
-    def live(self, ref: str) -> bool:
-        """Whether the session has not ended."""
-        return ref in self._live
+    def live(self, ref: str) -> Session:
+        """The live session, without using it; SESSION_INVALID [ref]."""
+        session = self._live.get(ref)
+        if session is None:
+            raise Failure("SESSION_INVALID", ref)
+        return session
 
     def end(self, ref: str) -> None:
         """The session is over, its waiting calls too; ending it again does nothing."""

@@ -67,6 +67,9 @@ def test_late_parameters_may_be_left_out() -> None:
     """host.disable has had auto_enable since 2025; older clients do not send it."""
     assert convert.arguments(SCHEMA, "host.disable", ["OpaqueRef:x"]) == ["OpaqueRef:x", True]
     assert convert.arguments(SCHEMA, "host.evacuate", ["OpaqueRef:x", "OpaqueRef:y"]) == ["OpaqueRef:x", "OpaqueRef:y", 0]
+    with pytest.raises(Failure) as failed:
+        convert.arguments(SCHEMA, "host.evacuate", [])
+    assert failed.value.details == ["MESSAGE_PARAMETER_COUNT_MISMATCH", "host.evacuate", "1", "0"]
 
 
 def test_every_optional_parameter_belongs_to_a_message_that_has_it() -> None:

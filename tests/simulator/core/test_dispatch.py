@@ -46,6 +46,13 @@ def test_an_unknown_method_is_looked_at_after_its_session(client: Client) -> Non
     assert failure(client, "VM.frobnicate", "x") == ["SESSION_INVALID", "OpaqueRef:nope"]
 
 
+def test_services_of_xapi_s_own_need_no_session(server: Server) -> None:
+    """system.listMethods tells clients which classes there are."""
+    client = Client(server.url)
+    assert {"VM.get_all_records", "VM.start", "event.from"} <= set(client.raw("system.listMethods"))
+    assert client.raw("system.isAlive:1", "still") == "still"
+
+
 def test_internal_fields_have_no_getter(client: Client, server: Server) -> None:
     """What a real pool hides is an unknown method."""
     assert failure(client, "VIF.get_reserved_pci", server.db.refs("VIF")[0]) == ["MESSAGE_METHOD_UNKNOWN", "VIF.get_reserved_pci"]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.simulator.database import LOG
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.server import Server
 
@@ -191,16 +192,23 @@ def test_event_next_tells_every_change_to_who_registered(client: Client, vm: str
     ]
     assert all(float(one["timestamp"]) > 0 for one in batch)
     assert int(client("event.get_current_id")) == int(batch[-1]["id"])
-    client("event.unregister", ["vm"])
-    with pytest.raises(Failure, match="SESSION_NOT_REGISTERED"):
-        client("event.next")
 
 
-def test_event_next_says_when_events_were_lost(client: Client, vm: str) -> None:
-    """It remembers 500; event.from never says so."""
+def test_unregistered_classes_are_not_told_any_more(client: Client, server: Server, vm: str) -> None:
+    """The others are, those that were registered later too."""
+    client("event.register", ["vm"])
+    client("event.register", ["network"])
+    client("event.unregister", ["VM"])
+    client("VM.set_name_description", vm, "x")
+    network = server.db.create("network")
+    assert [one["ref"] for one in client("event.next")] == [network]
+
+
+def test_event_next_says_when_events_were_lost(client: Client, server: Server, vm: str) -> None:
+    """It remembers so many; event.from never says so."""
     client("event.register", ["*"])
-    for number in range(501):
-        client("VM.set_name_description", vm, str(number))
+    for number in range(LOG + 1):
+        server.db.set("VM", vm, name_description=str(number))
     with pytest.raises(Failure) as failed:
         client("event.next")
     assert failed.value.details == ["EVENTS_LOST"]
