@@ -1,6 +1,7 @@
 """Account for every port of a pool, whatever the events said: what is missing becomes a run, what came back ends one."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
 from workflows import accounting, reclaim
@@ -35,3 +36,8 @@ def settle(
         elif missing < account.leaked:
             for run_id in ledger.holders(look.port):
                 retry(run_id)
+
+
+def at_rest(data: Mapping[str, Any], accounts: Iterable[tuple[PortLook, PortAccount]]) -> bool:
+    """Whether the ports that a run of reclaim-vfs is about can be looked at now: it may have been stuck because they could not."""
+    return not any(look.in_flight for look, _ in accounts if look.attached and look.port in data.get("ports", (look.port,)))

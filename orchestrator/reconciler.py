@@ -11,6 +11,9 @@ from orchestrator.bootstrap import PoolAccess
 from orchestrator.engine.engine import Engine
 from orchestrator.metrics import Metrics
 from state import runs
+from state.run import Status
+from state.store import Store
+from workflows import reclaim
 from workflows.ports import PoolError
 
 logger = logging.getLogger(__name__)
@@ -25,8 +28,11 @@ class Reconciler:
     Two processes that reconcile at once, while the one takes over from the other, do no harm: a port has one run at a time.
     """
 
-    def __init__(self, access: PoolAccess, engine: Engine, metrics: Metrics, every: timedelta, is_ours: Callable[[], bool]) -> None:
+    def __init__(
+        self, access: PoolAccess, store: Store, engine: Engine, metrics: Metrics, every: timedelta, is_ours: Callable[[], bool]
+    ) -> None:
         self._access = access
+        self._store = store
         self._engine = engine
         self._metrics = metrics
         self._every = every
@@ -49,6 +55,7 @@ class Reconciler:
             accounts = reconcile.accounts(self._access.port, self._access.ledger)
             self._metrics.accounted(self._access.name, accounts)
             reconcile.settle(self._access.name, accounts, self._access.ledger, self._engine.submit, self._retry)
+            self._retry_those_at_rest(accounts)
         except PoolError as error:
             logger.warning("pool %s: its ports could not be accounted for: %s", self._access.name, error)
             return False
@@ -57,9 +64,17 @@ class Reconciler:
             return False
         return True
 
+    def _retry_those_at_rest(self, accounts: reconcile.Accounts) -> None:
+        """Take up the runs that are stuck because no look could be trusted, where looks can be now."""
+        with self._store.read() as session:
+            stuck = runs.listed(session, statuses={Status.STUCK}, pool=self._access.name)
+        for run in stuck:
+            if run.workflow == reclaim.NAME and "in_flight" in (run.evidence or {}) and reconcile.at_rest(run.data, accounts):
+                self._retry(run.id)
+
     def _retry(self, run_id: UUID) -> None:
-        """Take a stuck run up again because the port's numbers changed; one that a person took up meanwhile is left alone."""
+        """Take a stuck run up again because its port changed; one that a person took up meanwhile is left alone."""
         try:
-            self._engine.retry(run_id, by="the port's numbers, which changed")
+            self._engine.retry(run_id, by="the reconciler: its port has changed")
         except runs.Impossible as error:
             logger.debug("run %s is not taken up again: %s", run_id, error)

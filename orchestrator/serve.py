@@ -147,4 +147,4 @@ class Daemon:
 
     def _reconciler(self, access: PoolAccess) -> Reconciler:
         meters = self._listeners[access.name].meters
-        return Reconciler(access, self._engine, self._metrics, self._settings.reclaim.every, lambda: meters.active)
+        return Reconciler(access, self._store, self._engine, self._metrics, self._settings.reclaim.every, lambda: meters.active)

@@ -13,6 +13,7 @@ from workflows.world import World
 
 NAME = "reclaim-vfs"
 POLL = timedelta(seconds=2)
+NOTHING_THERE = "none of its ports has VFs any more: there is nothing to free"
 
 
 def request_for_port(pool: str, port: str, name: str) -> Request:
@@ -28,7 +29,7 @@ def settle(world: World, data: Data) -> Outcome:
     begun = _since(world, data, "settling_since", data.get("seen_at"))
     grace_ends = begun + world.policy.reclaim.grace
     if vm and world.now < grace_ends:
-        return Wait(f"grace period until {grace_ends:%H:%M:%S}", at_most=grace_ends - world.now)
+        return Wait(f"grace period until {grace_ends:%H:%M:%S} UTC", at_most=grace_ends - world.now)
     return _motion(world, data, _concerned(world, data)) or DONE
 
 
@@ -37,7 +38,7 @@ def forget_our_traces(world: World, data: Data) -> Outcome:
     if not data.get("vm"):
         return Done("no VM is concerned")
     forgotten = world.ledger.forget_vm(data["vm"])
-    return Done("forgot " + ", ".join(forgotten) if forgotten else "nothing was kept of it")
+    return Done("forgot " + ", ".join(forgotten) if forgotten else "nothing else was kept of it")
 
 
 def prove_free(world: World, data: Data) -> Outcome:
@@ -54,7 +55,7 @@ def prove_free(world: World, data: Data) -> Outcome:
         return _look_again_or_hold(world, data, short)
     data["proof"] = [accounting.figures(look, account) for look, account in accounts]
     data["looks"] = {}
-    return Done("; ".join(accounting.in_words(*pair) for pair in accounts) or "its ports have no SR-IOV any more: there is nothing to free")
+    return Done("; ".join(accounting.in_words(*pair) for pair in accounts) or NOTHING_THERE)
 
 
 def say_so(world: World, data: Data) -> Outcome:
@@ -76,8 +77,11 @@ def say_so(world: World, data: Data) -> Outcome:
 
 
 def _concerned(world: World, data: Data) -> list[PortLook]:
-    """A fresh look at the ports the VM last held VFs of; when that is not known, at every port of its VIFs' networks."""
-    looks = world.pool.look_at_ports()
+    """A fresh look at the ports the VM last held VFs of; when that is not known, at every port of its VIFs' networks.
+
+    A port whose logical PIF is not attached has no VFs, and is left out.
+    """
+    looks = [look for look in world.pool.look_at_ports() if look.attached]
     if data.get("ports"):
         return [look for look in looks if look.port in data["ports"]]
     networks = {vif["network"] for vif in data.get("vifs", ())}

@@ -36,7 +36,7 @@ def simulate(  # noqa: PLR0913 - each is an option of the command
     speed: Annotated[float, typer.Option(min=0, help="0: operations are done at once; 1: they take as long as on real hosts.")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same pool.")] = 1,
     user: Annotated[str, typer.Option()] = "root",
-    password: Annotated[str, typer.Option(help="Made up when it is not given; the first line of output has it.")] = "",
+    password: Annotated[str, typer.Option(help="The first line of output has it too.")] = "simulated",
     control: Annotated[bool, typer.Option("--control", help="Open the control port, on loopback, for faults and hidden state.")] = False,
 ) -> None:
     """Serve a simulated pool over real XenAPI until SIGTERM or SIGINT; the first line of output is JSON and says where."""

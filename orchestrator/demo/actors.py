@@ -79,6 +79,10 @@ class OtherClient:
         self._session = ""
         self._session = self._call("session.login_with_password", user, password, "1.0", "somebody's tool")
 
+    def close(self) -> None:
+        """Hang up."""
+        self._server("close")()
+
     def _call(self, method: str, *params: Any) -> Any:
         words = (self._session, *params) if self._session else params
         answer: Any = getattr(self._server, method)(*words)
@@ -94,6 +98,15 @@ class OtherClient:
             for ref, record in sorted(records.items(), key=lambda item: item[1]["name_label"])
             if record["attached_PCIs"]
         }
+
+    def replug(self, host: str) -> None:
+        """Unplug and plug the host's SR-IOV logical PIFs: where the driver takes it, their VFs are made anew."""
+        pifs = self._call("PIF.get_all_records")
+        hosts = self._call("host.get_all_records")
+        for ref, pif in pifs.items():
+            if pif["sriov_logical_PIF_of"] and hosts[pif["host"]]["name_label"] == host:
+                self._call("PIF.unplug", ref)
+                self._call("PIF.plug", ref)
 
     def delete(self, vm: str) -> None:
         """Pull the plug and delete the VM, without a thought for its VF."""

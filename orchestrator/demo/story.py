@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from orchestrator import bootstrap
 from orchestrator.cli import output
@@ -19,6 +20,7 @@ from state.store import Store
 
 PATIENCE = 25.0
 DELETED_BEFORE_THE_CRASH = 3
+ENDED = ("done", "stuck")
 
 CONFIGURATION = """
 [pools.demo]
@@ -50,6 +52,10 @@ class Story:
         """One line, with the seconds since the beginning."""
         self._console.print(f"{time.monotonic() - self._began:5.1f} s  {text}", style=style, markup=False)
 
+    def shows(self, table: Table) -> None:
+        """A table."""
+        self._console.print(table)
+
     def chapter(self, text: str) -> None:
         """A heading."""
         self._console.print()
@@ -70,6 +76,10 @@ class Audience:
         """All runs, oldest first."""
         with self._store.read() as session:
             return runs.listed(session, everything=True)[::-1]
+
+    def all_ended(self) -> bool:
+        """Whether no run is active."""
+        return all(run["status"] in ENDED for run in self.runs())
 
     def listen_until(self, reached: Callable[[], bool]) -> bool:
         """Tell what is recorded, as it is, until *reached*; False when patience ends."""
@@ -105,25 +115,25 @@ def tell(console: Console) -> int:
         store = Store(loaded.database_url)
         stack.callback(store.close)
         (access,) = stack.enter_context(bootstrap.pools(loaded, store))
-        return _acts(story, Audience(access, store, story), pool, folder, console)
+        somebody = stack.enter_context(contextlib.closing(OtherClient(pool.said["url"], pool.said["user"], pool.said["password"])))
+        return _acts(story, Audience(access, store, story), pool, somebody, folder)
 
 
-def _acts(story: Story, audience: Audience, pool: SimulatedPool, folder: Path, console: Console) -> int:
-    somebody = OtherClient(pool.said["url"], pool.said["user"], pool.said["password"])
+def _acts(story: Story, audience: Audience, pool: SimulatedPool, somebody: OtherClient, folder: Path) -> int:
     with _daemon(story, folder) as daemon:
         before = audience.ports()
-        _show_ports(console, before)
-        deleted = _delete_vms(story, audience, somebody)
+        _show_ports(story, before)
+        _delete_vms(story, audience, somebody)
         story.chapter(f"The daemon is killed in the middle of it (kill -9 {daemon.pid}).")
         daemon.kill()
-        waiting = [run for run in audience.runs() if run["status"] not in ("done", "stuck")]
+        waiting = [run for run in audience.runs() if run["status"] not in ENDED]
         story.says(f"{len(waiting)} run(s) were not finished. Their rows are on disk.")
     with _daemon(story, folder):
-        finished = audience.listen_until(lambda: _ended(audience) >= deleted)
+        finished = audience.listen_until(audience.all_ended)
         story.says("Every run went on where it was." if finished else "Not every run ended in time.", "" if finished else "red")
         leaked = _leak(story, audience, pool, somebody)
         after = audience.ports()
-    return _prove(console, story, audience, before, after, complete=finished and leaked)
+    return _prove(story, audience, before, after, complete=finished and leaked)
 
 
 @contextlib.contextmanager
@@ -139,7 +149,7 @@ def _daemon(story: Story, folder: Path) -> Iterator[Process]:
         daemon.stop()
 
 
-def _delete_vms(story: Story, audience: Audience, somebody: OtherClient) -> int:
+def _delete_vms(story: Story, audience: Audience, somebody: OtherClient) -> None:
     story.chapter("Somebody deletes VMs that hold VFs, with a tool of their own.")
     chosen = list(somebody.running_with_a_vf().items())[:DELETED_BEFORE_THE_CRASH]
     for ref, name in chosen:
@@ -147,7 +157,6 @@ def _delete_vms(story: Story, audience: Audience, somebody: OtherClient) -> int:
         story.says(f"{name} is deleted.")
     audience.listen_until(lambda: len(audience.runs()) >= len(chosen))
     story.says(f"The daemon noticed: {len(chosen)} runs are on disk, waiting for the grace period to pass.")
-    return len(chosen)
 
 
 def _leak(story: Story, audience: Audience, pool: SimulatedPool, somebody: OtherClient) -> bool:
@@ -158,25 +167,21 @@ def _leak(story: Story, audience: Audience, pool: SimulatedPool, somebody: Other
     pool.leak(port["name"].rpartition("/")[0], port["network"], 1)
     somebody.delete(ref)
     story.says(f"{name} is deleted, and one VF of {port['name']} is neither free nor used by anybody.")
-    found = audience.listen_until(lambda: any(run["status"] == "stuck" for run in audience.runs()))
+    found = audience.listen_until(lambda: any(run["status"] == "stuck" for run in audience.runs()) and audience.all_ended())
     for run in audience.runs():
         if run["status"] == "stuck":
             story.says(f"Stuck, with the evidence: {run['reason']}", "yellow")
     return found
 
 
-def _ended(audience: Audience) -> int:
-    return sum(run["status"] in ("done", "stuck") for run in audience.runs())
-
-
-def _show_ports(console: Console, ports: dict[str, dict[str, Any]]) -> None:
+def _show_ports(story: Story, ports: dict[str, dict[str, Any]]) -> None:
     rows = [
         [name, str(row["total"]), str(row["free"]), ", ".join(user["name"] for user in row["users"]) or "-"] for name, row in ports.items()
     ]
-    console.print(output.drawn(["port", "VFs", "free", "in use by"], rows))
+    story.shows(output.drawn(["port", "VFs", "free", "in use by"], rows))
 
 
-def _prove(console: Console, story: Story, audience: Audience, before: dict[str, Any], after: dict[str, Any], *, complete: bool) -> int:
+def _prove(story: Story, audience: Audience, before: dict[str, Any], after: dict[str, Any], *, complete: bool) -> int:
     """Before and after of each port; the books balance when free + used + leaked are all there are."""
     story.chapter("The proof: what each port had and has.")
     balanced = all(row["total"] == row["free"] + len(row["users"]) + row["leaked"] for row in after.values())
@@ -186,9 +191,10 @@ def _prove(console: Console, story: Story, audience: Audience, before: dict[str,
         rows.append(
             [name, *numbers, f"{len(before[name]['users'])} -> {len(now['users'])}", f"{before[name]['leaked']} -> {now['leaked']}"]
         )
-    console.print(output.drawn(["port", "VFs", "free", "in use", "leaked, held by a run"], rows))
+    story.shows(output.drawn(["port", "VFs", "free", "in use", "leaked, held by a run"], rows))
     done = sum(run["status"] == "done" for run in audience.runs())
-    story.says(f"{done} runs proved their VFs free, each exactly once; 1 leaked VF is kept in sight, with the evidence.")
+    leaked = sum(row["leaked"] for row in after.values())
+    story.says(f"{done} runs proved their VFs free, each exactly once; {leaked} leaked VF(s) are kept in sight, with the evidence.")
     if balanced and complete:
         story.says("Every VF of every port is accounted for.", "bold green")
         return 0

@@ -9,7 +9,7 @@ from workflows.ports import Ledger, Pool, PortAccount, PortLook
 def ports(pool: Pool, ledger: Ledger) -> list[dict[str, Any]]:
     """Look at the pool's ports now; one row of plain JSON each, in order of their names.
 
-    *leaked* VFs are held as such by stuck runs; *missing* ones are unaccounted for at this look alone, which is no proof yet.
+    *total* of a port that is not known yet is what can be seen of it. *leaked* VFs are held as such by stuck runs; *missing* ones are unaccounted for at this look alone, which is no proof yet.
     """
     return [_row(pool.name, look, ledger.account(look)) for look in sorted(pool.look_at_ports(), key=lambda look: look.name)]
 
@@ -23,7 +23,7 @@ def _row(pool: str, look: PortLook, account: PortAccount) -> dict[str, Any]:
         "network": look.network,
         "mode": look.mode,
         "attached": look.attached,
-        "total": account.total,
+        "total": account.total or look.remaining + len(look.users),
         "free": look.remaining,
         "promised": account.promised,
         "leaked": account.leaked,

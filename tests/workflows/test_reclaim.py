@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -98,7 +99,13 @@ def test_a_vm_that_is_there_again_is_left_alone() -> None:
 def test_a_port_that_lost_sriov_has_nothing_to_free() -> None:
     """When none of the ports is there any more the run is done and says so."""
     trip = journey((look("port-2"),))
-    assert "no SR-IOV any more" in str(trip.run(reclaim.RECLAIM, deleted())[2][1])
+    assert trip.run(reclaim.RECLAIM, deleted())[2][1] == Done(reclaim.NOTHING_THERE)
+
+
+def test_a_port_that_is_unplugged_has_nothing_to_free() -> None:
+    """Without its logical PIF the port has no VFs at all, so none of the VM's can be lost there."""
+    trip = journey(replace(look(remaining=0, in_flight=("its logical PIF is not attached",)), attached=False))
+    assert trip.run(reclaim.RECLAIM, deleted())[2][1] == Done(reclaim.NOTHING_THERE)
 
 
 def test_without_a_known_port_every_port_of_the_networks_is_proven() -> None:
