@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-import msgspec
-
 from orchestrator.xapi import looks, records
 from orchestrator.xapi.client import Client
 from orchestrator.xapi.records import PCI, PIF, VIF, VLAN, VM, Host, HostMetrics, Network, Reading, Sriov
@@ -13,12 +11,6 @@ from orchestrator.xapi.sharing import Shared
 from workflows.ports import Gone, PortLook
 
 T = TypeVar("T")
-
-
-class _Coordinator(msgspec.Struct):
-    """Of the pool's record: which host is the coordinator."""
-
-    master: str
 
 
 def system_clock() -> datetime:
@@ -97,6 +89,6 @@ class PoolPort:
 
     def _server_time(self) -> float:
         """The coordinator's clock: ours may be wrong, and hosts write their boot times by theirs."""
-        coordinator = next(iter(self._client.fetch(dict[str, _Coordinator], "pool.get_all_records").values())).master
+        coordinator = next(iter(self._client.fetch(dict[str, records.Pool], "pool.get_all_records").values())).master
         text = self._client.fetch(str, "host.get_servertime", coordinator)
         return datetime.strptime(text, "%Y%m%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()

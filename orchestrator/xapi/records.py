@@ -53,6 +53,8 @@ class Host(msgspec.Struct, frozen=True):
     enabled: bool = True
     metrics: str = NULL
     other_config: dict[str, str] = {}
+    chipset_info: dict[str, str] = {}
+    license_params: dict[str, str] = {}
 
     def since(self, key: str) -> float:
         """When that happened, in seconds of the epoch; 0 when the host does not say."""
@@ -60,6 +62,15 @@ class Host(msgspec.Struct, frozen=True):
             return float(self.other_config.get(key, "0"))
         except ValueError:
             return 0.0
+
+
+class Pool(msgspec.Struct, frozen=True):
+    """The pool: its coordinator, and what its licence takes away."""
+
+    uuid: str
+    name_label: str
+    master: str
+    restrictions: dict[str, str] = {}
 
 
 class HostMetrics(msgspec.Struct, frozen=True):

@@ -73,7 +73,8 @@ class Transport:
     def _post(self, method: str, params: tuple[Any, ...], limits: Limits, *, as_json: bool) -> tuple[int, str, bytes]:
         timeout = limits.timeout
         if method == "event.from":
-            timeout = max(timeout, float(params[-1]) + EVENT_MARGIN)
+            asked = float(params[-1])
+            timeout = timeout if timeout > asked else asked + EVENT_MARGIN
         path, kind = ("/jsonrpc", "application/json") if as_json else ("/", "text/xml")
         fault: PoolError
         try:
