@@ -90,6 +90,23 @@ def test_a_deaf_stream_that_hears_again_is_followed_again(pool: SimulatedPool, w
     assert watching.meters.restarts - restarts <= 1
 
 
+def test_a_pool_that_is_deaf_from_the_beginning_is_listened_to(pool: SimulatedPool, watch: Watch) -> None:
+    """What was deleted while nobody looked is found although event.from answers nobody."""
+    watch(pool).settle().stop()
+    subjects = delete(pool, 2)
+    pool.control.deaf(3600)
+    assert followed(watch(pool).settle(), subjects)
+
+
+def test_a_stream_that_waits_for_an_old_session_is_not_waited_for(pool: SimulatedPool, watch: Watch) -> None:
+    """Another thread found the session dead, or another coordinator; the stream's own connection says nothing and would wait on."""
+    watching = watch(pool, settings=replace(QUICK, ask=timedelta(minutes=10))).settle()
+    login = watching.client._login
+    login.leave(login.session())
+    watching.client.call("pool.get_all")
+    until(lambda: watching.meters.loads > 1)
+
+
 @pytest.mark.parametrize("old_answers", [True, False], ids=["the old one refers to the new one", "the old one is dead"])
 def test_a_deletion_during_a_failover_is_found(pool: SimulatedPool, watch: Watch, *, old_answers: bool) -> None:
     """Another coordinator: a new session, and everything is loaded from there."""
