@@ -15,7 +15,6 @@ from workflows.ports import Denied, Gone, PoolError, Transient
 
 PATIENCE = 5.0
 RENEW = timedelta(days=30)
-NO_LICENCE = "restrict_network_sriov"
 
 
 def examine(client: Client, settings: PoolSettings) -> list[Finding]:
@@ -46,7 +45,7 @@ def _encryption(settings: PoolSettings) -> Iterator[Finding]:
     if settings.insecure and not settings.fingerprints:
         yield warn("TLS", "the server is not verified (insecure = true)", f'pin it: fingerprint = "{seen.fingerprint}", if it is the one')
     elif seen.not_after - datetime.now(UTC) < RENEW:
-        yield warn("TLS", described, "renew it on the host (xe host-emergency-reset-server-certificate), then pin the new one")
+        yield warn("TLS", described, "renew it on the host (xe host-refresh-server-certificate), then pin the new one")
     else:
         yield ok("TLS", described)
 
@@ -88,7 +87,7 @@ def _role(client: Client, settings: PoolSettings) -> Iterator[Finding]:
 
 def _licence(pool: Pool) -> Iterator[Finding]:
     """Xapi refuses network_sriov.create with LICENCE_RESTRICTION where the pool's restrictions say so (xapi_network_sriov.ml)."""
-    if pool.restrictions.get(NO_LICENCE) == "true":
+    if pool.restrictions.get(hosts_doctor.NO_LICENCE) == "true":
         yield fail("licence", "the pool's licence does not allow SR-IOV networks", "apply an edition that does: xe host-apply-edition")
     else:
         yield ok("licence", "SR-IOV networks are allowed")

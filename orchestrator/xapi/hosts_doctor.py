@@ -60,15 +60,13 @@ def _iommu(host: Host) -> Finding:
 
 
 def _ports(ref: str, host: Host, ward: Ward) -> Iterator[Finding]:
-    capable = [pif for pif in ward.pifs.values() if pif.host == ref and pif.physical and "sriov" in pif.capabilities]
+    capable = [(key, pif) for key, pif in ward.pifs.items() if pif.host == ref and pif.physical and "sriov" in pif.capabilities]
     if not capable:
         text = "no port is SR-IOV capable, as far as XenAPI tells"
         yield warn(host.name_label, text, "turn on SR-IOV in the BIOS and the NIC's firmware; on the host: lspci -v | grep -i sr-iov")
     enabled = {sriov.physical_PIF: (key, sriov) for key, sriov in ward.sriovs.items()}
-    for pif in sorted(capable, key=lambda pif: pif.device):
-        subject = f"{host.name_label}/{pif.device}"
-        key = next((key for key, found in ward.pifs.items() if found is pif), "")
-        yield _port(subject, pif, enabled.get(key), ward)
+    for key, pif in sorted(capable, key=lambda item: item[1].device):
+        yield _port(f"{host.name_label}/{pif.device}", pif, enabled.get(key), ward)
 
 
 def _port(subject: str, pif: PIF, enabled: tuple[str, Sriov] | None, ward: Ward) -> Finding:

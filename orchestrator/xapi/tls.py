@@ -8,6 +8,7 @@ import socket
 import ssl
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from cryptography import x509
 
@@ -100,6 +101,19 @@ def pin_of(text: str) -> bytes:
 def readable(digest: bytes) -> str:
     """A fingerprint as people compare it: upper-case hex with colons."""
     return digest.hex(":").upper()
+
+
+def problem_of(ca_file: Path) -> str:
+    """Why this file cannot say which authorities to trust; empty when it can."""
+    try:
+        ssl.create_default_context(cafile=str(ca_file))
+    except FileNotFoundError:
+        return "there is no such file"
+    except ssl.SSLError:
+        return "it holds no certificate in PEM form"
+    except OSError as error:
+        return f"it cannot be read: {error}"
+    return ""
 
 
 def fetch_certificate(host: str, port: int = 443, timeout: float = CONNECT_SECONDS) -> Certificate:
