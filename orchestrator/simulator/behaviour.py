@@ -11,6 +11,7 @@ from orchestrator.simulator import (
     pools,
     sriov,
     storage,
+    usbs,
     vbds,
     vifs,
     vm_power,
@@ -33,4 +34,5 @@ TABLES: Final[tuple[Messages, ...]] = (
     storage.MESSAGES,
     disks.MESSAGES,
     vbds.MESSAGES,
+    usbs.MESSAGES,
 )

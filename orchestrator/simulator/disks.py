@@ -90,6 +90,10 @@ def _ready(call: Call, vdi: str, operation: str) -> Row:
         raise Failure("VDI_IN_USE", vdi, operation)
     if row["type"] == "cbt_metadata" and operation in {"snapshot", "clone", "copy", "resize", "enable_cbt", "disable_cbt"}:
         raise Failure("VDI_INCOMPATIBLE_TYPE", vdi, "CBT metadata")
+    if row["sharable"] and operation == "snapshot":
+        raise Failure("VDI_IS_SHARABLE", vdi)
+    if row["on_boot"] == "reset" and operation in {"snapshot", "copy"}:
+        raise Failure("VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION")
     return row
 
 
@@ -162,6 +166,23 @@ def resize_online(call: Call, vdi: str, size: int) -> None:
     raise Failure("SR_OPERATION_NOT_SUPPORTED", call.handle("VDI", vdi)["SR"])
 
 
+def revert(call: Call, snapshot: str) -> None:
+    """VDI.revert: no driver of today offers it."""
+    raise Failure("SR_OPERATION_NOT_SUPPORTED", call.handle("VDI", snapshot)["SR"])
+
+
+def pool_migrate(call: Call, vdi: str, sr: str, options: dict[str, str]) -> str:
+    """VDI.pool_migrate: only of a disk that a running VM has; the disk that is there then."""
+    with call.db.lock:
+        row = call.handle("VDI", vdi)
+        call.handle("SR", sr)
+        if not is_attached(call.db, row):
+            raise Failure("VDI_NEEDS_VM_FOR_MIGRATE", vdi)
+    call.work(durations.COPY)
+    call.db.set("VDI", vdi, SR=sr)
+    return vdi
+
+
 def set_name_label(call: Call, self: str, value: str) -> None:
     """VDI.set_name_label: goes through the storage, so that it needs a PBD."""
     with call.db.lock:
@@ -210,6 +231,8 @@ MESSAGES: Messages = {
     "VDI.copy": copy,
     "VDI.resize": resize,
     "VDI.resize_online": resize_online,
+    "VDI.revert": revert,
+    "VDI.pool_migrate": pool_migrate,
     "VDI.set_name_label": set_name_label,
     "VDI.set_name_description": set_name_description,
     "VDI.set_read_only": refuse_set,

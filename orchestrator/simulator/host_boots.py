@@ -66,8 +66,8 @@ def go_down(server: Server, host: str) -> None:
     with db.lock:
         row = db.get("host", host)
         db.set("host_metrics", row["metrics"], live=False)
-        db.set("host", host, current_operations={}, _off=True)
-        hosts.set_enabled(db, host, enabled=False)
+        db.set("host", host, current_operations={})
+        hosts.refresh(db, host)
         protected = objects.pool_of(db)[1]["ha_enabled"]
     server.power(host, on=False)
     if protected:
@@ -92,7 +92,7 @@ def come_up(server: Server, host: str) -> None:
         _lose_all(db, host)
         row = db.get("host", host)
         now = f"{time.time():.0f}."
-        db.set("host", host, _booting=True, _off=False, other_config={**row["other_config"], "boot_time": now, "agent_start_time": now})
+        db.set("host", host, _booting=True, other_config={**row["other_config"], "boot_time": now, "agent_start_time": now})
         db.set("host_metrics", row["metrics"], live=True, last_updated=objects.now_text())
     if host == server.coordinator:
         server.restart_toolstack(host)
@@ -116,7 +116,7 @@ def _lose_all(db: Database, host: str) -> None:
         vm_lifecycle.halt(db, vm)
     sriov.lose_vfs(db, host)
     db.set("host", host, current_operations={})
-    hosts.refresh(db, host)
+    hosts.set_enabled(db, host, enabled=False)
 
 
 def _start_by_themselves(db: Database, host: str) -> None:

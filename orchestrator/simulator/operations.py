@@ -163,6 +163,13 @@ def during(call: Call, vm: str, operation: str) -> Iterator[None]:
                 refresh(call.db, vm)
 
 
+def _assert_reachable(call: Call, row: Row, operation: str) -> None:
+    """A call for a VM that runs goes to its host; HOST_OFFLINE [host] when that is down (message_forwarding.ml)."""
+    host = row["resident_on"]
+    if operation != "power_state_reset" and host != objects.NULL and not objects.is_live(call.db, host):
+        raise Failure("HOST_OFFLINE", host)
+
+
 def _begin(call: Call, vm: str, operation: str) -> None:
     give_up = time.monotonic() + PATIENCE
     while True:
@@ -170,6 +177,7 @@ def _begin(call: Call, vm: str, operation: str) -> None:
             row = call.handle("VM", vm)
             failure = refusal(vm, row, operation)
             if failure is None:
+                _assert_reachable(call, row, operation)
                 running = objects.with_key(row["current_operations"], call.task, operation)
                 call.db.set("VM", vm, current_operations=running, allowed_operations=[])
                 return

@@ -61,6 +61,7 @@ def build(world: World) -> Database:
             world_guests.make_control_domain(db, host)
             cards = world_hosts.Cards(number, world.ports, world.vfs, world.driver, addresses[number])
             world_hosts.make_ports(db, host, networks, cards)
+        world_hosts.make_usb(db, made[0])
         world_guests.make_templates(db)
         if world.sriov:
             _enable(db, made)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from orchestrator.simulator import hosts, objects, storage, vfs
 from orchestrator.simulator.database import Database
 
+UP_SECONDS = 30 * 86400  # the pool has been up for a month when the story begins
 GIB: Final = 1 << 30
 # What a free edition restricts nothing of; a licensed one says the same names.
 RESTRICTIONS: Final = {
@@ -106,7 +107,7 @@ def make_networks(db: Database, ports: int) -> list[str]:
 def make_host(db: Database, number: int, address: str) -> str:
     """A host that is up, with its metrics and two of its CPUs; it has no cards yet."""
     metrics = db.create("host_metrics", live=True, memory_total=512 * GIB, memory_free=400 * GIB, last_updated=objects.now_text())
-    started = f"{time.time():.0f}."
+    started = f"{time.time() - UP_SECONDS:.0f}."
     host = str(
         db.create(
             "host",
@@ -188,6 +189,12 @@ def make_storage(db: Database, pool_hosts: list[str]) -> str:
     pool, _ = objects.pool_of(db)
     db.set("pool", pool, default_SR=sr)
     return sr
+
+
+def make_usb(db: Database, host: str) -> None:
+    """A USB stick in the host, which a VM can be given (and then cannot be snapshotted)."""
+    group = db.create("USB_group", name_label="Group of 0781 5567 USBs")
+    db.create("PUSB", host=host, USB_group=group, path="1-2", vendor_id="0781", product_id="5567", serial="1", description="Storage stick")
 
 
 def make_ports(db: Database, host: str, networks: list[str], cards: Cards) -> None:
