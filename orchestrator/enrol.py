@@ -78,6 +78,8 @@ def check(answers: Answers, path: Path) -> None:
         model.Pool.model_validate(answers.table(()))
     except ValidationError as error:
         raise ConfigError(load.lines(error, answers.table(()), prefix="")) from None
+    if answers.ca_file and (problem := tls.problem_of(answers.ca_file)):
+        raise ConfigError([f"--ca-file {str(answers.ca_file)!r}: {problem}"])
     if path.exists():
         there = load.read(path).get("pools", {})
         if answers.name in there:

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from orchestrator.config.errors import ConfigError
 from orchestrator.config.model import Config, Pool
+from orchestrator.xapi import tls
 from orchestrator.xapi.settings import PoolSettings
 
 HINTS = {
@@ -93,8 +94,8 @@ def _value(where: tuple[int | str, ...], written: Any) -> str:
 def _pool(path: Path, name: str, pool: Pool, problems: list[str]) -> PoolSettings | None:
     password = _password(path, name, pool, problems)
     ca_file = pool.ca_file and path.parent / pool.ca_file.expanduser()
-    if ca_file and not ca_file.is_file():
-        problems.append(f"{path}: pools.{name}.ca_file = {str(pool.ca_file)!r}: there is no such file")
+    if ca_file and (problem := tls.problem_of(ca_file)):
+        problems.append(f"{path}: pools.{name}.ca_file = {str(pool.ca_file)!r}: {problem}")
     if password is None:
         return None
     return PoolSettings(

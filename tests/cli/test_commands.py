@@ -1,0 +1,133 @@
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from state import runs
+from state.run import Run
+from state.store import Store
+from tests.cli.conftest import Vfo
+from workflows.outcome import Request
+
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def a_run(folder: Path, subject: str = "vm:1") -> UUID:
+    store = Store(f"sqlite:///{folder}/vfo.sqlite3")
+    with store.write() as session:
+        run, _ = runs.create(session, Request("reclaim-vfs", "lab", subject, "VM web-01", {}), now=NOON)
+    store.close()
+    return run.id
+
+
+def test_vfs_shows_every_port_and_who_has_its_vfs(vfo: Vfo, configured: dict[str, Any]) -> None:
+    """Total is free plus used, and the users are named."""
+    rows = vfo("vfs", "--json").json
+    assert [row["name"] for row in rows] == ["host1/eth1", "host2/eth1", "host3/eth1"]
+    assert all(row["total"] == row["free"] + len(row["users"]) == 8 for row in rows)
+    shown = vfo("vfs").out
+    assert all(user["name"] in shown for row in rows for user in row["users"])
+
+
+def test_runs_lists_what_is_active(vfo: Vfo, configured: dict[str, Any], tmp_path: Path) -> None:
+    """A run that nobody took yet is listed, and found by the first digits of its id."""
+    run_id = a_run(tmp_path)
+    assert [row["id"] for row in vfo("runs", "--json").json] == [str(run_id)]
+    assert vfo("run", str(run_id)[:4], "--json").json["title"] == "VM web-01"
+    assert "VM web-01" in vfo("runs").out
+    assert str(run_id) in vfo("run", str(run_id)).out
+
+
+def test_a_cancelled_run_is_due_at_once_and_says_by_whom(vfo: Vfo, configured: dict[str, Any], tmp_path: Path) -> None:
+    """The daemon does the rest; the history names who asked."""
+    run_id = str(a_run(tmp_path))
+    history = vfo("run", run_id, "cancel", "--json").json["history"]
+    assert [entry["outcome"] for entry in history] == ["cancel"]
+    assert "cancelled by" in history[0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("run", "beef"), "run 'beef': there is none"),
+        (("run", "no"), "run 'no': there is none"),
+        (("vfs", "--pool", "attic"), "--pool 'attic': vfo.toml has no pool of that name; it has lab"),
+        (("runs", "--watch", "--json"), "--watch and --json do not go together"),
+        (("workflow", "show", "magic"), "workflow 'magic': there is none of that name; there are reclaim-vfs"),
+        (("doctor", "--config", "gone.toml"), "gone.toml: there is no such file"),
+        (("serve", "--config", "gone.toml"), "gone.toml: there is no such file"),
+        (("simulate", "--hosts", "0"), "'--hosts'"),
+    ],
+)
+def test_wrong_input_is_one_clear_line_and_exit_code_2(vfo: Vfo, configured: dict[str, Any], words: tuple[str, ...], says: str) -> None:
+    """The line names the thing, its value and what to do; nothing was written to standard output."""
+    answer = vfo(*words)
+    assert answer.code == 2
+    assert says in answer.err
+    assert not answer.out
+    assert "Traceback" not in answer.err
+
+
+def test_retry_of_a_run_that_is_active_is_refused_with_the_reason(vfo: Vfo, configured: dict[str, Any], tmp_path: Path) -> None:
+    """What cannot be done is said, and is exit code 2."""
+    answer = vfo("run", str(a_run(tmp_path)), "retry")
+    assert answer.code == 2
+    assert "only stuck, refused and undone runs can be tried again" in answer.err
+
+
+def test_an_ambiguous_id_names_the_runs_it_fits(vfo: Vfo, configured: dict[str, Any], tmp_path: Path) -> None:
+    """Nobody acts on a guess."""
+    ids = [UUID("abcd0000-0000-4000-8000-000000000001"), UUID("abcd0000-0000-4000-8000-000000000002")]
+    store = Store(f"sqlite:///{tmp_path}/vfo.sqlite3")
+    with store.write() as session:
+        for number, run_id in enumerate(ids):
+            wanted = {"workflow": "reclaim-vfs", "pool": "lab", "subject": f"vm:{number}", "title": "VM"}
+            session.add(Run(id=run_id, due_at=NOON, created_at=NOON, updated_at=NOON, **wanted))
+    store.close()
+    answer = vfo("run", "abcd", "cancel")
+    assert answer.code == 2
+    assert all(str(run_id) in answer.err for run_id in ids)
+
+
+def test_reclaim_starts_a_run_for_each_port_and_names_it(vfo: Vfo, configured: dict[str, Any]) -> None:
+    """Asked twice, it names the same runs: a port has one at a time."""
+    first, second = vfo("reclaim", "--json").json, vfo("reclaim", "--json").json
+    assert [row["name"] for row in first] == ["host1/eth1", "host2/eth1", "host3/eth1"]
+    assert first == second
+
+
+def test_reclaim_dry_run_shows_the_plan_and_changes_nothing(vfo: Vfo, configured: dict[str, Any]) -> None:
+    """The plan has the numbers, the steps and the calls, all of them reads; no run is created."""
+    rows = vfo("reclaim", "--dry-run", "--json").json
+    assert all(row["missing"] == 0 and row["steps"] and row["calls"] and row["writes"] == [] for row in rows)
+    assert "Nothing was changed." in vfo("reclaim", "--dry-run").out
+    assert vfo("runs", "--all", "--json").json == []
+
+
+def test_a_pool_that_does_not_answer_is_one_line_and_exit_code_1(vfo: Vfo, tmp_path: Path) -> None:
+    """The request was understood; the pool is not there."""
+    (tmp_path / "vfo.toml").write_text('[pools.lab]\nurl = "http://127.0.0.1:1"\npassword = "hunter2"\npatience = "500ms"\n')
+    answer = vfo("vfs")
+    assert answer.code == 1
+    assert answer.err.startswith("vfo: unreachable: ")
+    assert "hunter2" not in answer.err + answer.out
+
+
+def test_a_wrong_password_is_denied_without_showing_it(vfo: Vfo, configured: dict[str, Any], tmp_path: Path) -> None:
+    """What the pool answered is said; the password is not."""
+    config = tmp_path / "vfo.toml"
+    config.write_text(config.read_text().replace(f'password = "{configured["password"]}"', 'password = "hunter2"'))
+    answer = vfo("vfs")
+    assert answer.code == 1
+    assert "SESSION_AUTHENTICATION_FAILED" in answer.err
+    assert "hunter2" not in answer.err + answer.out
+
+
+def test_version_and_the_workflow_tables(vfo: Vfo) -> None:
+    """They need no configuration."""
+    assert vfo("--version").out.startswith("vfo 0.")
+    assert [row["name"] for row in vfo("workflow", "list", "--json").json] == ["reclaim-vfs"]
+    assert vfo("workflow", "show", "reclaim-vfs", "--mermaid").out.startswith("stateDiagram-v2")
+    assert "forget_our_traces" in vfo("workflow", "show", "reclaim-vfs").out
