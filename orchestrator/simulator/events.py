@@ -70,10 +70,10 @@ def event_from(call: Call, classes: list[str], token: str, timeout: float) -> di
     tables = subscription.tables(call.db)
     deadline = time.monotonic() + timeout
     delay = 0.0 if subscription.tasks_alone else COLLECT
-    looked = since.database
+    looked = {table.cls.name: since.messages if table.cls.name == "message" else since.database for table in tables}
 
     def news() -> bool:
-        return any(table.newest > (since.messages if table.cls.name == "message" else looked) for table in tables)
+        return any(table.newest > looked[table.cls.name] for table in tables)
 
     while True:
         wait_for(call, deadline, news)
@@ -81,7 +81,8 @@ def event_from(call: Call, classes: list[str], token: str, timeout: float) -> di
         with call.db.lock:
             events, since = collect(subscription, tables, since)
             counts = {cls: Int4(count) for cls, count in call.db.counts().items()}
-            looked = max([looked, *(table.newest for table in tables)])  # what was not asked for is not looked at again
+            for table in tables:  # what was not asked for is not looked at again; a token of the future stays ahead
+                looked[table.cls.name] = max(looked[table.cls.name], table.newest)
         if events or time.monotonic() >= deadline:
             return {"events": events, "valid_ref_counts": counts, "token": str(since)}
 
