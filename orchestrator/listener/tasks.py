@@ -46,6 +46,8 @@ class TaskFeed:
 
     def advance(self, turn: Turn) -> bool:
         """Wait for the next answer. False: another session or coordinator, or deletions were lost."""
+        if self._client.epoch != self._epoch:
+            return False
         batch = self._ask(turn, self._token, self._settings.ask.total_seconds())
         with self._working:
             if turn.is_over() or self._client.epoch != self._epoch:

@@ -1,3 +1,4 @@
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -74,7 +75,8 @@ def test_a_listener_whose_lease_was_taken_stands_by(pool: SimulatedPool, store: 
 def test_a_listener_stops_while_its_calls_wait(pool: SimulatedPool, watch: Watch) -> None:
     """Its calls would wait for ten minutes; they are cut, and the lease is free at once."""
     watching = watch(pool, settings=LONG).settle()
-    watching.stop()
+    watching.halt()
+    assert [thread.name for thread in threading.enumerate() if thread.name.endswith(" of lab")] == []
     with watching.store.write() as session:
         assert leases.acquire(session, "listener:lab", "the next", now=datetime.now(UTC), duration=timedelta(seconds=1))
 

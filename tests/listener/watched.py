@@ -81,11 +81,15 @@ class Watched:
         with self.store.read() as session:
             return set(inventory.known(session, "lab"))
 
-    def stop(self) -> None:
-        """Stop the listener, as the product does."""
+    def halt(self) -> None:
+        """Stop the listener, and keep its client open."""
         self._stop.set()
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Stop the listener, as the product does."""
+        self.halt()
         self.client.close()
 
 
