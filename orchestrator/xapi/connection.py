@@ -120,9 +120,16 @@ class Connections:
         except BaseException:
             fresh.close()
             raise
+        self._note(fresh)
+        return fresh
+
+    def _note(self, fresh: _HTTP) -> None:
         with self._lock:
             self._busy.add(fresh)
-        return fresh
+            if not self._closed:
+                return
+        self._drop(fresh)
+        raise NotConnected("closed")
 
     def _give_back(self, connection: _HTTP) -> None:
         with self._lock:

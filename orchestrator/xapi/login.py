@@ -21,6 +21,7 @@ from workflows.ports import Denied, PoolError, Transient
 logger = logging.getLogger(__name__)
 
 DENIED_SECONDS = 10.0
+LOCK_SECONDS = 1.0
 
 
 class _Pool(msgspec.Struct):
@@ -87,32 +88,28 @@ class Login:
                 self._session = None
 
     def _log_in(self) -> Session:
+        """Try every candidate. A refused password ends the search, and so does what cannot be explained by an election or a restart."""
         began = time.monotonic()
-        worst: PoolError = Unreachable(errors.NOT_REACHED, (self.address,))
+        faults: list[PoolError] = []
         for address in self._candidates():
             try:
                 session = self._log_in_at(address)
-            except Denied as error:
-                worst = error
-                if not error.code.startswith("TLS_"):
-                    break
-            except Transient as error:
-                worst = worst if isinstance(worst, Denied) else Unreachable(error.code, error.details)
             except PoolError as error:
-                worst = error
-                break
+                faults.append(error)
+                if not isinstance(error, Transient) and not error.code.startswith("TLS_"):
+                    break
             else:
                 self._failed = None
                 return session
-        self._failed = _Failed(began, worst)
-        raise errors.again(worst)
+        self._failed = _Failed(began, _judged(faults))
+        raise errors.again(self._failed.error)
 
     def _candidates(self) -> Iterator[str]:
         """Addresses to try, each once; what HOST_IS_SLAVE names while trying comes next."""
         tried: set[str] = set()
         self._pointed: list[str] = []
         waiting = [self.address, *self._members, self._configured.netloc]
-        while self._pointed or waiting:
+        while (self._pointed or waiting) and not self._closed:
             address = self._pointed.pop() if self._pointed else waiting.pop(0)
             if address not in tried:
                 tried.add(address)
@@ -159,9 +156,11 @@ class Login:
 
     def close(self) -> None:
         """Log out, as far as somebody hears it, and end every call in flight."""
-        with self._lock:
-            self._closed = True
+        self._closed = True
+        session: Session | None = None
+        if self._lock.acquire(timeout=LOCK_SECONDS):  # else somebody is logging in: that is ended below
             session, self._session = self._session, None
+            self._lock.release()
         if session is not None:
             try:
                 session.logout()
@@ -169,3 +168,22 @@ class Login:
                 logger.debug("pool %s: not logged out: %s", self._settings.name, type(error).__name__)
         for transport in list(self._transports.values()):
             transport.close()
+
+
+def _judged(faults: list[PoolError]) -> PoolError:
+    """What a search that found nobody means.
+
+    A member whose certificate is not trusted is passed over while another, perhaps the coordinator, may come back: then it is only
+    mentioned, and the search goes on later. It is `Denied` when all that answered were refused by us, or refused us.
+    """
+    if not faults:
+        return Transient("CLIENT_CLOSED")
+    last = faults[-1]
+    if not isinstance(last, Transient) and not last.code.startswith("TLS_"):
+        return last
+    denied = [fault for fault in faults if isinstance(fault, Denied)]
+    away = [fault for fault in faults if isinstance(fault, Transient) and fault.code != "HOST_IS_SLAVE"]
+    if denied and not away:
+        return denied[-1]
+    first = (away or faults)[0]
+    return Unreachable(first.code, (*first.details, *(str(fault) for fault in faults if fault is not first)))

@@ -44,7 +44,7 @@ class Session(XenAPI.Session):  # type: ignore[misc]  # the package has no types
     def _logout(self) -> None:
         handle, self._session = self._session, None
         if handle:
-            self._transport.request("session.logout", (handle,), Limits(timeout=5.0))
+            self._transport.request("session.logout", (handle,), Limits(timeout=3.0))
 
     def _bare(self, methodname: str, params: tuple[Any, ...]) -> dict[str, Any]:
         """A call as the package itself makes them, without a session: the shape that its parser expects."""

@@ -15,7 +15,7 @@ from cryptography import x509
 from orchestrator.xapi.settings import PoolSettings
 from workflows.ports import Denied
 
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,11 @@ class _HTTPServer(ThreadingHTTPServer):
         sock, address = super().get_request()
         self.scripted.connections += 1
         if self.scripted.tls:
-            sock = self.scripted.tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+            try:
+                sock = self.scripted.tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+            except OSError:  # the client went away between connecting and this line
+                sock.close()
+                raise
         self.scripted._open.add(sock)
         return sock, address
 

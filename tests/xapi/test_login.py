@@ -1,7 +1,7 @@
 """One session, wherever the coordinator is."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.xapi import tls
 from orchestrator.xapi.client import Client
-from tests.xapi.scripted import Cut, Failure, Server, certificate_context
+from tests.xapi.scripted import Cut, Failure, Server, Silence, certificate_context
 from workflows.ports import Denied, Transient, Unknown
 
 Serve = Callable[..., Server]
@@ -191,22 +191,62 @@ def test_an_act_that_was_cut_by_the_restart_stays_unknown(serve: Serve, connect:
     assert server.heard("VM.snapshot") == 1
 
 
-def test_a_member_with_a_certificate_that_is_not_pinned_is_passed_over(
-    serve: Serve, connect: Connect, certificate: Callable[[str], tuple[str, str]]
-) -> None:
-    """Another member may be pinned; when none is, the end is Denied and no password was sent anywhere."""
-    known, unknown = Server(), Server(host="127.0.0.2")
-    known.tls = certificate_context(*certificate("127.0.0.1"))
-    unknown.tls = certificate_context(*certificate("127.0.0.2"))
-    with known:
-        unknown._address = ("127.0.0.2", known.port)
-        with unknown:
-            known.hosts = ["127.0.0.1", "127.0.0.2"]
-            pin = tls.fetch_certificate("127.0.0.1", known.port).fingerprint
-            client = connect(known, fingerprints=(pin,))
+@pytest.fixture
+def two(certificate: Callable[[str], tuple[str, str]]) -> Iterator[tuple[Server, Server]]:
+    """Two members with a certificate each, at 127.0.0.1 and 127.0.0.2."""
+    first, second = Server(), Server(host="127.0.0.2")
+    first.tls = certificate_context(*certificate("127.0.0.1"))
+    second.tls = certificate_context(*certificate("127.0.0.2"))
+    with first:
+        second._address = ("127.0.0.2", first.port)
+        with second:
+            first.hosts = ["127.0.0.1", "127.0.0.2"]
+            yield first, second
+
+
+def test_a_member_that_is_not_pinned_is_passed_over_while_the_coordinator_restarts(two: tuple[Server, Server]) -> None:
+    """It is no reason to give up: the error is Transient, names the certificate too, and no password was sent there."""
+    coordinator, member = two
+    pin = tls.fetch_certificate("127.0.0.1", coordinator.port).fingerprint
+    client = Client(coordinator.settings(fingerprints=(pin,)))
+    client.call("VM.get_all")
+    coordinator.stop()
+    with pytest.raises(Transient, match="TLS_FINGERPRINT_DIFFERS"):
+        client.call("VM.get_all", patience=0.5)
+    assert member.calls == []
+    client.close()
+
+
+def test_a_coordinator_that_is_not_pinned_is_denied(two: tuple[Server, Server]) -> None:
+    """The member that is pinned names it, and it shows another certificate: a person is needed."""
+    member, coordinator = two
+    member.script = slave_of("127.0.0.2")
+    pin = tls.fetch_certificate("127.0.0.1", member.port).fingerprint
+    client = Client(member.settings(fingerprints=(pin,)))
+    with pytest.raises(Denied, match="TLS_FINGERPRINT_DIFFERS"):
+        client.call("VM.get_all")
+    assert coordinator.calls == []
+    client.close()
+
+
+def test_closing_does_not_wait_for_a_login(serve: Serve, until: Callable[[Callable[[], bool]], None]) -> None:
+    """A process that stops while the pool is silent stops all the same."""
+
+    def script(method: str, _params: list[Any]) -> Any:
+        raise Silence
+
+    server = serve(script)
+    client = Client(server.settings())
+    ended: list[str] = []
+
+    def work() -> None:
+        with pytest.raises(Transient) as caught:
             client.call("VM.get_all")
-            known.stop()
-            with pytest.raises(Denied, match="TLS_FINGERPRINT_DIFFERS"):
-                client.call("VM.get_all")
-            assert unknown.calls == []
-            client.close()
+        ended.append(caught.value.code)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    until(lambda: server.heard("session.login_with_password") == 1)
+    client.close()
+    thread.join(5)
+    assert len(ended) == 1
