@@ -100,7 +100,7 @@ def test_a_pool_that_is_deaf_from_the_beginning_is_listened_to(pool: SimulatedPo
 
 def test_a_stream_that_waits_for_an_old_session_is_not_waited_for(pool: SimulatedPool, watch: Watch) -> None:
     """Another thread found the session dead, or another coordinator; the stream's own connection says nothing and would wait on."""
-    watching = watch(pool, settings=replace(QUICK, ask=timedelta(minutes=10))).settle()
+    watching = watch(pool, settings=replace(QUICK, ask=timedelta(minutes=10), watchdog=timedelta(hours=1))).settle()
     login = watching.client._login
     login.leave(login.session())
     watching.client.call("pool.get_all")
