@@ -3,8 +3,11 @@
 from typing import Final
 
 from orchestrator.simulator import (
+    bonds,
+    changed_blocks,
     disks,
     host_boots,
+    host_leaves,
     hosts,
     networks,
     pifs,
@@ -14,6 +17,7 @@ from orchestrator.simulator import (
     usbs,
     vbds,
     vifs,
+    vm_migration,
     vm_power,
     vm_snapshots,
     vms,
@@ -23,16 +27,20 @@ from orchestrator.simulator.registry import Messages
 TABLES: Final[tuple[Messages, ...]] = (
     vms.MESSAGES,
     vm_power.MESSAGES,
+    vm_migration.MESSAGES,
     vm_snapshots.MESSAGES,
     vifs.MESSAGES,
     networks.MESSAGES,
     pifs.MESSAGES,
+    bonds.MESSAGES,
     sriov.MESSAGES,
     hosts.MESSAGES,
     host_boots.MESSAGES,
+    host_leaves.MESSAGES,
     pools.MESSAGES,
     storage.MESSAGES,
     disks.MESSAGES,
+    changed_blocks.MESSAGES,
     vbds.MESSAGES,
     usbs.MESSAGES,
 )

@@ -6,7 +6,7 @@ Objects are named by name_label, uuid or ref. A ControlError says which argument
 import secrets
 from typing import Any, Literal
 
-from orchestrator.simulator import durations, host_boots, sriov, vfs
+from orchestrator.simulator import durations, host_boots, sriov, vfs, world
 from orchestrator.simulator.database import Database
 from orchestrator.simulator.objects import NULL
 from orchestrator.simulator.server import Server
@@ -99,6 +99,15 @@ class Control:
         """The guest does not shut down when asked: it does not answer, or it answers and goes on."""
         temper = ("hangs" if acknowledges else "ignores") if ignores_shutdown else ""
         self._db.set("VM", find(self._db, "VM", vm), _guest=temper)
+
+    def driver(self, host: str, driver: str) -> None:
+        """From now on the host's capable ports enable in this way; what is enabled stays as it is until it is plugged or the host boots."""
+        if driver not in world.DRIVERS:
+            raise ControlError(f"driver: must be one of {', '.join(world.DRIVERS)}, not {driver!r}")
+        with self._db.lock:
+            for pci in self._db.get("host", find(self._db, "host", host))["PCIs"]:
+                if "_driver" in self._db.get("PCI", pci):
+                    self._db.set("PCI", pci, _driver=driver)
 
     # -- the hidden truth ---------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ REVERT: Final = 4.0
 DESTROY: Final = 0.5
 DISK: Final = 0.5
 PLUG: Final = 1.0
+VBD_GOES: Final = 4.0
 
 # A guest that never acknowledges is given up after 30 s, one that acknowledges and goes on after 20 minutes (xenopsd's timeouts).
 GUEST_ACKNOWLEDGES: Final = 30.0

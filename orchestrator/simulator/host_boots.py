@@ -75,8 +75,13 @@ def go_down(server: Server, host: str) -> None:
 
 
 def _restart_elsewhere(server: Server, host: str) -> None:
-    """High availability: the VMs of a host that failed are halted, the protected ones start elsewhere."""
+    """High availability: a new coordinator if need be; the VMs of the failed host are halted, the protected ones start elsewhere."""
     db = server.db
+    if host == server.coordinator:
+        heirs = [other for other in db.refs("host") if other != host and objects.is_live(db, other)]
+        if not heirs:
+            return
+        server.failover(heirs[0], old_answers=False)
     with db.lock:
         for vm in hosts.guests(db, host):
             protected = db.get("VM", vm)["ha_restart_priority"] == "restart"

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from orchestrator.simulator import durations, objects, operations, placement, vm_power
+from orchestrator.simulator import durations, objects, operations, placement, vm_migration
 from orchestrator.simulator.call import Call
 from orchestrator.simulator.database import Database, Row
 from orchestrator.simulator.errors import Failure
@@ -107,7 +107,7 @@ def evacuate(call: Call, host: str, network: str, evacuate_batch_size: int) -> N
                 others = [other for other in placement.possible(call.db, vm) if other != host]
             if not others:
                 raise Failure("NO_HOSTS_AVAILABLE", vm)
-            vm_power.migrate(call, vm, call.server.random.choice(others))
+            vm_migration.move(call, vm, call.server.random.choice(others))
 
 
 def get_uncooperative_resident_VMs(call: Call, self: str) -> list[str]:

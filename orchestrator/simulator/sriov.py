@@ -206,6 +206,9 @@ def disable(call: Call, sriov: str) -> None:
     call.work(durations.ENABLE_VFS)
     with call.db.lock:
         row = call.handle("network_sriov", sriov)
+        host = call.db.get("PIF", row["logical_PIF"])["host"]
+        for network in networks_on(call.db, row["logical_PIF"]):
+            assert_unused(call.db, network, host)  # again: a VM may have started meanwhile
         if row["configuration_mode"] == "sysfs":
             vfs.remove(call.db, row["physical_PIF"])
         call.db.set("PIF", row["logical_PIF"], currently_attached=False)
@@ -258,10 +261,16 @@ def bring_up_host(db: Database, host: str) -> None:
             vfs.make(db, pif)
     for pif in db.get("host", host)["PIFs"]:
         for sriov in db.get("PIF", pif)["sriov_logical_PIF_of"]:
-            mode = db.get("network_sriov", sriov)["configuration_mode"]
-            emptied = mode == "modprobe" and not vfs.of_port(db, port_of(db, sriov))
-            if mode != "unknown" and not emptied:
+            if _comes_up(db, sriov):
                 bring_up(db, sriov)
+
+
+def _comes_up(db: Database, sriov: str) -> bool:
+    """Not what never came up, what a modprobe file no longer asks for, or what the driver refuses now."""
+    port = port_of(db, sriov)
+    driver = db.get("PCI", db.get("PIF", port)["PCI"])["_driver"]
+    mode = db.get("network_sriov", sriov)["configuration_mode"]
+    return mode != "unknown" and driver != "enable-fails" and (driver != "modprobe" or bool(vfs.of_port(db, port)))
 
 
 MESSAGES: Messages = {

@@ -1,4 +1,4 @@
-"""Starting, stopping, rebooting, suspending and moving VMs."""
+"""Starting, stopping, rebooting and suspending VMs."""
 
 import contextlib
 import time
@@ -60,15 +60,15 @@ def _ask_guest(call: Call, vm: str, seconds: float) -> None:
     """Wait for the guest; VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT when it does not answer, VM_SHUTDOWN_TIMEOUT when it answers and goes on."""
     temper = call.handle("VM", vm).get("_guest")
     if temper == "ignores":
-        _wait_while_it_runs(call, vm, durations.GUEST_ACKNOWLEDGES)
+        wait_while_it_runs(call, vm, durations.GUEST_ACKNOWLEDGES)
         raise Failure("VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT", vm)
     if temper == "hangs":
-        _wait_while_it_runs(call, vm, durations.GUEST_SHUTS_DOWN)
+        wait_while_it_runs(call, vm, durations.GUEST_SHUTS_DOWN)
         raise Failure("VM_SHUTDOWN_TIMEOUT", vm, f"{durations.GUEST_SHUTS_DOWN:.0f}.")
-    _wait_while_it_runs(call, vm, seconds)
+    wait_while_it_runs(call, vm, seconds)
 
 
-def _wait_while_it_runs(call: Call, vm: str, seconds: float) -> None:
+def wait_while_it_runs(call: Call, vm: str, seconds: float) -> None:
     """Take the time, unless a hard shutdown ends it: then the operation is cancelled."""
     end = time.monotonic() + seconds * call.server.speed
     with call.db.lock:
@@ -124,7 +124,7 @@ def clean_reboot(call: Call, vm: str) -> None:
 def hard_reboot(call: Call, vm: str) -> None:
     """VM.hard_reboot."""
     with operations.during(call, vm, "hard_reboot"):
-        _wait_while_it_runs(call, vm, durations.REBOOT)
+        wait_while_it_runs(call, vm, durations.REBOOT)
         _new_domain(call, vm)
 
 
@@ -153,7 +153,7 @@ def suspend(call: Call, vm: str) -> None:
     """VM.suspend: the memory goes to a disk on the suspend SR."""
     with operations.during(call, vm, "suspend"):
         sr = suspend_sr(call, vm)
-        _wait_while_it_runs(call, vm, durations.SUSPEND)
+        wait_while_it_runs(call, vm, durations.SUSPEND)
         with call.db.lock:
             image = disks.make_suspend_image(call.db, vm, sr)
             vm_lifecycle.suspend(call.db, vm, image)
@@ -196,28 +196,6 @@ def _resume(call: Call, vm: str, operation: str, host: str | None, *, paused: bo
             _drop_image(call, vm, image)
 
 
-def pool_migrate(call: Call, vm: str, host: str, options: dict[str, str]) -> None:
-    """VM.pool_migrate: refused with a PCI device; to its own host it is fine."""
-    call.handle("host", host)
-    with operations.during(call, vm, "pool_migrate"):
-        migrate(call, vm, host)
-
-
-def migrate(call: Call, vm: str, host: str) -> None:
-    """Move a running VM within the pool."""
-    with call.db.lock:
-        placement.assert_can_run(call.db, vm, host)
-        call.db.set("VM", vm, scheduled_to_be_resident_on=host)
-    try:
-        _wait_while_it_runs(call, vm, durations.MIGRATE)
-        with call.db.lock:
-            call.db.set("VM", vm, resident_on=host)
-    finally:
-        with call.db.lock:
-            if call.db.exists("VM", vm):
-                call.db.set("VM", vm, scheduled_to_be_resident_on=NULL)
-
-
 def power_state_reset(call: Call, vm: str) -> None:
     """VM.power_state_reset: writes Halted and releases all the VM holds; not for domain 0, nor for a domain that runs."""
     with operations.during(call, vm, "power_state_reset"), call.db.lock:
@@ -258,7 +236,6 @@ MESSAGES: Messages = {
     "VM.suspend": suspend,
     "VM.resume": resume,
     "VM.resume_on": resume_on,
-    "VM.pool_migrate": pool_migrate,
     "VM.power_state_reset": power_state_reset,
     "VM.get_possible_hosts": get_possible_hosts,
     "VM.assert_can_boot_here": assert_can_boot_here,

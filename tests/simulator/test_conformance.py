@@ -26,9 +26,10 @@ PARTLY = {
     ("hosts", "scenarios_hosts.py", "2", "sriov_hosts"): 43,
     ("hosts", "scenarios_hosts.py", "2", "pbds"): 23,
     ("storage", "scenarios_storage.py", "1", "sr"): 40,
-    ("storage", "scenarios_storage.py", "1", "running_disks"): 78,
+    ("storage", "scenarios_storage.py", "1", "running_disks"): 79,
     ("storage", "scenarios_storage.py", "1", "snapshots"): 57,
     ("storage", "scenarios_storage.py", "1", "vdis"): 74,
+    ("storage", "scenarios_storage.py", "1", "cbt"): 47,
 }
 
 
