@@ -77,8 +77,3 @@ def hold(session: Session, held: LeakHold) -> None:
     row = {column.name: getattr(held, column.name) for column in LEAK.columns}
     statement = upsert.insert(session, LEAK).values(row)
     session.connection().execute(statement.on_conflict_do_update(index_elements=["pool", "port", "run_id"], set_={"count": held.count}))
-
-
-def release_all(session: Session, pool: str, port: str) -> None:
-    """No VF of the port is held as leaked any more: its VFs were made anew."""
-    session.connection().execute(delete(LEAK).where(LEAK.c.pool == pool, LEAK.c.port == port))

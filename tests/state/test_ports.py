@@ -41,12 +41,3 @@ def test_a_hold_changes_its_count_and_keeps_its_beginning(store: Store) -> None:
         assert [(held.count, held.since) for held in ports.leaks(session, "p")] == [(1, START)]
         _hold(session, ONE, 0)
         assert ports.leaks(session, "p") == []
-
-
-def test_all_holds_of_a_port_can_be_released(store: Store) -> None:
-    """Those of other ports stay."""
-    with store.write() as session:
-        _hold(session, ONE, 2)
-        ports.hold(session, LeakHold(pool="p", port="s2", run_id=ONE, count=1, since=START))
-        ports.release_all(session, "p", "s1")
-        assert [held.port for held in ports.leaks(session, "p")] == ["s2"]

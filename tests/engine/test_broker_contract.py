@@ -1,0 +1,151 @@
+"""What every kind of broker does; a new kind is a new parameter."""
+
+import threading
+from collections.abc import Callable, Iterator
+from uuid import UUID, uuid4
+
+import pytest
+
+from orchestrator import broker
+from orchestrator.broker import Acknowledge, Broker
+from tests.engine.waiting import until
+
+KINDS = ("embedded://",)
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """The URL of one kind."""
+    url: str = request.param
+    return url
+
+
+@pytest.fixture
+def messages(kind: str) -> Iterator[Broker]:
+    """A broker of that kind, empty."""
+    made = Broker(kind)
+    yield made
+    made.close()
+
+
+class Consumers:
+    """Threads that consume, and what each got."""
+
+    def __init__(self, source: Broker, count: int, then: Callable[[UUID], None] = lambda _: None) -> None:
+        self.got: list[UUID] = []
+        self.by: set[str] = set()
+        self.stop = threading.Event()
+        self._source = source
+        self._then = then
+        self._threads = [threading.Thread(target=source.consume, args=(self._take, self.stop)) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def _take(self, run_id: UUID, acknowledge: Acknowledge) -> None:
+        acknowledge()
+        self.got.append(run_id)
+        self.by.add(threading.current_thread().name)
+        self._then(run_id)
+
+    def end(self) -> None:
+        """Stop them; an AssertionError when they do not."""
+        self.stop.set()
+        self._source.nudge()
+        for thread in self._threads:
+            thread.join(5)
+        assert not any(thread.is_alive() for thread in self._threads)
+
+
+def test_what_is_published_is_consumed_once(messages: Broker) -> None:
+    """By whichever consumer, before they began or after, from several publishers at the same time."""
+    ids = [uuid4() for _ in range(300)]
+    messages.publish(ids[:100])
+    consumers = Consumers(messages, 4)
+    publishers = [threading.Thread(target=messages.publish, args=(ids[start : start + 50],)) for start in range(100, 300, 50)]
+    for publisher in publishers:
+        publisher.start()
+    until(lambda: len(consumers.got) >= 300)
+    consumers.end()
+    assert sorted(consumers.got) == sorted(ids)
+    assert messages.pending() == 0
+
+
+def test_messages_come_in_their_order(messages: Broker) -> None:
+    """For one consumer the oldest comes first."""
+    ids = [uuid4() for _ in range(20)]
+    messages.publish(ids)
+    consumers = Consumers(messages, 1)
+    until(lambda: len(consumers.got) == 20)
+    consumers.end()
+    assert consumers.got == ids
+
+
+def test_a_consumer_that_is_busy_holds_no_second_message(messages: Broker) -> None:
+    """While one works long, the other gets everything."""
+    go = threading.Event()
+    first = uuid4()
+    messages.publish([first])
+    consumers = Consumers(messages, 2, lambda run_id: (go.wait(10) and None) if run_id == first else None)
+    until(lambda: consumers.got == [first])
+    messages.publish([uuid4() for _ in range(10)])
+    until(lambda: len(consumers.got) == 11)
+    go.set()
+    consumers.end()
+
+
+def test_what_was_not_acknowledged_comes_to_somebody_else(messages: Broker) -> None:
+    """A consumer that dies between the message and its claim takes nothing with it."""
+    run_id, seen = uuid4(), []
+
+    def die(got: UUID, _: Acknowledge) -> None:
+        seen.append(got)
+        raise ConnectionError("died")
+
+    messages.publish([run_id])
+    with pytest.raises(ConnectionError):
+        messages.consume(die, threading.Event())
+    consumers = Consumers(messages, 1)
+    until(lambda: consumers.got == [run_id])
+    consumers.end()
+    assert seen == [run_id]
+
+
+def test_an_idle_consumer_stops_at_once(messages: Broker) -> None:
+    """It does not wait for a message that does not come."""
+    consumers = Consumers(messages, 3)
+    consumers.end()
+    assert consumers.got == []
+
+
+def test_a_message_that_holds_no_run_is_thrown_away(messages: Broker) -> None:
+    """It does not come back for ever, and the next one is consumed."""
+    run_id = uuid4()
+    messages.publish(["nonsense", run_id])  # type: ignore[list-item]
+    consumers = Consumers(messages, 1)
+    until(lambda: consumers.got == [run_id])
+    consumers.end()
+    assert messages.pending() == 0
+
+
+def test_a_broker_says_whether_it_answers(messages: Broker) -> None:
+    """Its state is an error with a reason once it is closed."""
+    messages.check()
+    messages.close()
+    with pytest.raises(broker.Unusable, match="closed"):
+        messages.check()
+
+
+def test_brokers_do_not_share_messages(kind: str, messages: Broker) -> None:
+    """Two engines in one process are two worlds, unless their URL says otherwise."""
+    other = Broker(kind)
+    other.publish([uuid4()])
+    assert (messages.pending(), other.pending()) == (0, 1)
+    other.close()
+
+
+@pytest.mark.parametrize("url", ["amqp://guest:secret@localhost//", "nonsense", ""])
+def test_a_kind_that_is_not_there_is_named(url: str) -> None:
+    """Without the password of the URL."""
+    with pytest.raises(broker.Unusable, match="no broker of kind") as raised:
+        Broker(url)
+    assert "secret" not in str(raised.value)

@@ -1,0 +1,49 @@
+from datetime import timedelta
+from uuid import UUID
+
+from state import claims
+from state.run import Run
+from tests.engine.machine import Machine, step
+from workflows.outcome import DONE
+
+
+def _taken(machine: Machine, run_id: UUID) -> Run:
+    with machine.store.write() as session:
+        run = claims.claim(session, run_id, now=machine.now, lease=machine.timing.lease)
+    assert run is not None
+    return run
+
+
+def test_a_run_that_is_worked_on_long_keeps_its_lease(machine: Machine) -> None:
+    """From the second beat on; what was quicker costs nothing."""
+    run = _taken(machine, machine.submit(step("a", lambda *_: DONE)))
+    heartbeat = machine.engine._heartbeat
+    with heartbeat.holding(run):
+        machine.pass_time(4)
+        heartbeat.beat()
+        assert machine.run(run.id).due_at == run.due_at
+        machine.pass_time(4)
+        assert heartbeat.beat() == set()
+        assert machine.run(run.id).due_at == machine.now + machine.timing.lease
+    heartbeat.beat()
+    heartbeat.beat()
+    assert machine.run(run.id).due_at == machine.now + machine.timing.lease
+
+
+def test_a_run_that_was_lost_is_named_and_not_touched(machine: Machine) -> None:
+    """The new holder's lease is the new holder's."""
+    run = _taken(machine, machine.submit(step("a", lambda *_: DONE)))
+    heartbeat = machine.engine._heartbeat
+    with heartbeat.holding(run):
+        heartbeat.beat()
+        machine.pass_time(15)
+        other = _taken(machine, run.id)
+        machine.pass_time(1)
+        assert heartbeat.beat() == {run.id}
+        assert machine.run(run.id).due_at == other.due_at
+
+
+def test_three_beats_fit_into_a_lease(machine: Machine) -> None:
+    """One missed beat must not lose the run."""
+    assert machine.timing.heartbeat * 3 <= machine.timing.lease
+    assert machine.timing.heartbeat > timedelta()
