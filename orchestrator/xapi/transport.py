@@ -60,11 +60,12 @@ class Transport:
                 return _result(body, method)
             if self._json:
                 raise _cut(method, f"HTTP status {status}")
-            # The first contact is a login. This server has no such path, so it did nothing, and is spoken to in the old way from now on.
-            self._json = False
         status, _, body = self._post(method, params, limits, as_json=False)
         if status != 200:
             raise _cut(method, f"HTTP status {status}")
+        # The first contact is a login. This server has no such path, so it did nothing there, and is spoken to in the old way from now on;
+        # one that refused both is starting, and nothing is known of it.
+        self._json = False
         try:
             return xml.read(body)
         except ValueError as error:

@@ -40,14 +40,14 @@ def port(host: str, device: str, network: str = NETWORK, mode: str = "sysfs", ca
 
 def host(ref: str, **changes: Any) -> dict[str, dict[str, Any]]:
     """The records of one host, up for long."""
-    values = {"enabled": True, "metrics": f"m-{ref}", "other_config": {"boot_time": LONG_AGO, "agent_start_time": LONG_AGO}}
+    values: dict[str, Any] = {"enabled": True, "metrics": f"m-{ref}", "other_config": {"boot_time": LONG_AGO, "agent_start_time": LONG_AGO}}
     return {"hosts": {ref: Host(f"u-{ref}", ref, **(values | changes))}, "metrics": {f"m-{ref}": HostMetrics(live=True)}}
 
 
 def running(name: str, on: str, vif: int = 0, network: str = NETWORK, **changes: Any) -> dict[str, dict[str, Any]]:
     """A running VM with one VIF that holds a VF."""
     held = f"held-{name}"
-    values = {"power_state": "Running", "resident_on": on, "attached_PCIs": [held]}
+    values: dict[str, Any] = {"power_state": "Running", "resident_on": on, "attached_PCIs": [held]}
     return {
         "vms": {f"v-{name}": VM(f"u-{name}", name, **(values | changes))},
         "vifs": {f"i-{name}": VIF(f"ui-{name}", str(vif), network, f"v-{name}", currently_attached=True)},

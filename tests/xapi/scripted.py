@@ -55,6 +55,7 @@ class Server:
         self.script = script or (lambda _method, _params: "")
         self.calls: list[tuple[str, list[Any]]] = []
         self.connections = 0
+        self.paths: list[str] = []
         self.logins = 0
         self.session = ""
         self.speaks_json = True
@@ -170,6 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.scripted.paths.append(self.path)
         if self.path == "/jsonrpc":
             if not self.scripted.speaks_json:
                 self._say(404, "text/html", b"<html><body>404</body></html>")

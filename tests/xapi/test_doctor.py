@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from orchestrator.simulator import SimulatedPool
-from orchestrator.xapi import doctor
+from orchestrator.xapi import doctor, roles
 from orchestrator.xapi.client import Client
 from orchestrator.xapi.findings import Finding
 from orchestrator.xapi.settings import PoolSettings
@@ -102,7 +102,7 @@ def test_a_role_that_is_high_enough_today(make_simulated_pool: Pools, examined: 
 
 def test_a_role_that_is_too_low(make_simulated_pool: Pools, examined: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The calls that it may not make are named, and the role that may."""
-    monkeypatch.setitem(doctor.roles.CALLS, "PIF.plug", "pool-operator")
+    monkeypatch.setitem(roles.CALLS, "PIF.plug", "pool-operator")
     pool = make_simulated_pool(hosts=1, vms=0, users={"watcher": ("secret", "vm-admin")})
     (finding,) = examined(pool, username="watcher", password=SecretStr("secret"))["role"]
     assert (finding.level, finding.text) == ("fail", "vm-admin may not call PIF.plug")

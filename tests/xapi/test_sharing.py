@@ -43,7 +43,9 @@ def asking(shared: Shared[int], got: list[object]) -> threading.Thread:
 def test_a_hundred_callers_at_once_cost_two_readings(until: Until) -> None:
     """The first has a reading of its own; all who asked while it was under way share the next, which began after they asked."""
     source = Source()
-    shared, first, others = Shared(source.read), [], []
+    shared = Shared(source.read)
+    first: list[object] = []
+    others: list[object] = []
     threads = [asking(shared, first)]
     until(lambda: source.begun == 1)
     threads += [asking(shared, others) for _ in range(99)]
@@ -66,7 +68,8 @@ def test_a_pools_error_is_shared(until: Until) -> None:
     """Those who would have shared the reading share its error, each with an exception of their own."""
     source = Source()
     source.fault = Refused("X")
-    shared, got = Shared(source.read), []
+    shared = Shared(source.read)
+    got: list[object] = []
     threads = [asking(shared, got)]
     until(lambda: source.begun == 1)
     threads += [asking(shared, got) for _ in range(3)]
@@ -81,7 +84,8 @@ def test_another_error_is_the_readers_own_and_the_next_reads(until: Until) -> No
     """A fault of ours in one thread does not leave the others waiting."""
     source = Source()
     source.fault = KeyError()
-    shared, got = Shared(source.read), []
+    shared = Shared(source.read)
+    got: list[object] = []
     threads = [asking(shared, got)]
     until(lambda: source.begun == 1)
     threads += [asking(shared, got)]

@@ -206,6 +206,14 @@ def test_a_server_without_json_is_found_out_at_login_and_remembered(serve: Serve
     assert server.heard("VM.set_memory") == 1
 
 
+def test_a_server_that_is_starting_is_not_taken_for_an_old_one(serve: Serve, connect: Connect) -> None:
+    """It refused both ways: the next attempt asks for the better one again."""
+    server = serve(raising("session.login_with_password", Page(500), times=2))
+    connect(server).call("VM.get_all")
+    assert server.paths[:3] == ["/jsonrpc", "/", "/jsonrpc"]
+    assert set(server.paths[2:]) == {"/jsonrpc"}
+
+
 def test_an_xml_server_has_failures_and_cuts_too(serve: Serve, connect: Connect) -> None:
     """The fall-back keeps the promises of the other protocol."""
     server = serve(raising("VM.clone", Cut()))

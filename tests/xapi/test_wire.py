@@ -220,7 +220,7 @@ def test_records_are_the_same_over_json_and_xml(make_simulated_pool: Pools, join
     old_way._json = False
     session = Session(old_way)
     session.login_with_password(pool.user, SecretStr(pool.password), "1.0", "vf-orchestrator")
-    kind = dict[str, KINDS[name]]  # type: ignore[misc, valid-type]
+    kind = dict[str, KINDS[name]]  # type: ignore[valid-type]
     by_xml = decode.into(kind, session.invoke(f"{name}.get_all_records", (), Limits()))
     assert by_xml == client.fetch(kind, f"{name}.get_all_records")
     assert by_xml or name == "VLAN"
