@@ -8,6 +8,7 @@ came.
 
 import functools
 from collections.abc import Hashable
+from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -43,3 +44,11 @@ def plain(raw: JSON) -> Any:
         return orjson.loads(memoryview(raw))
     except orjson.JSONDecodeError as error:
         raise Bug("RESULT_IS_NOT_JSON", (str(error),)) from error
+
+
+def moment(text: str) -> datetime:
+    """XenAPI's date ("20261122T09:42:24Z", with or without dashes, always UTC) as a datetime; `Bug` when it is none."""
+    try:
+        return datetime.strptime(text.replace("-", ""), "%Y%m%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise Bug("RESULT_IS_NO_DATE", (text,)) from error

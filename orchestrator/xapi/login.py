@@ -59,7 +59,9 @@ class Login:
         self._pool = ""
         self._failed: _Failed | None = None
         self._closed = False
-        self.address = self._configured.netloc
+        self._pointed: list[str] = []
+        self._home = self._netloc(self._configured.hostname or "")
+        self.address = self._home
         self.epoch = 0
 
     def session(self) -> Session:
@@ -107,8 +109,8 @@ class Login:
     def _candidates(self) -> Iterator[str]:
         """Addresses to try, each once; what HOST_IS_SLAVE names while trying comes next."""
         tried: set[str] = set()
-        self._pointed: list[str] = []
-        waiting = [self.address, *self._members, self._configured.netloc]
+        self._pointed.clear()
+        waiting = [self.address, *self._members, self._home]
         while (self._pointed or waiting) and not self._closed:
             address = self._pointed.pop() if self._pointed else waiting.pop(0)
             if address not in tried:
@@ -123,7 +125,7 @@ class Login:
             self._learn(session)
         except XenAPI.Failure as failure:
             fault = errors.named(failure.details)
-            if fault.code == "HOST_IS_SLAVE":
+            if fault.code == "HOST_IS_SLAVE" and fault.details:
                 self._pointed.append(self._netloc(fault.details[0]))
         else:
             self.epoch += 1

@@ -130,5 +130,6 @@ def _epoch(port: _Port, reading: Reading) -> str:
     """
     host = reading.hosts.get(port.host)
     booted = host.other_config.get("boot_time", "") if host else ""
-    vfs = sorted(pci.uuid for pci in reading.pcis.values() if pci.host == port.host and pci.is_vf)
+    family = _family(port.nic) if port.nic else None
+    vfs = sorted(pci.uuid for pci in reading.pcis.values() if pci.host == port.host and pci.is_vf and family in {None, _family(pci)})
     return hashlib.sha256("\n".join((port.sriov.uuid, booted, *vfs)).encode()).hexdigest()[:16]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from orchestrator.xapi import looks, records
+from orchestrator.xapi import decode, looks, records
 from orchestrator.xapi.client import Client
 from orchestrator.xapi.records import PCI, PIF, VIF, VLAN, VM, Host, HostMetrics, Network, Reading, Sriov
 from orchestrator.xapi.sharing import Shared
@@ -90,5 +90,4 @@ class PoolPort:
     def _server_time(self) -> float:
         """The coordinator's clock: ours may be wrong, and hosts write their boot times by theirs."""
         coordinator = next(iter(self._client.fetch(dict[str, records.Pool], "pool.get_all_records").values())).master
-        text = self._client.fetch(str, "host.get_servertime", coordinator)
-        return datetime.strptime(text, "%Y%m%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+        return decode.moment(self._client.fetch(str, "host.get_servertime", coordinator)).timestamp()

@@ -102,6 +102,12 @@ def test_a_host_of_another_pool_is_left_alone(serve: Serve, connect: Connect) ->
     assert ejected.heard("session.logout") == ejected.logins
 
 
+def test_the_address_tells_no_credentials(serve: Serve) -> None:
+    """A url with a name and password in it is not repeated in logs and findings."""
+    client = Client(serve().settings(url="http://root:hunter2@127.0.0.1:1"))
+    assert client.address == "127.0.0.1:1"
+
+
 def test_members_that_point_at_each_other_end_in_an_error(serve: Serve, connect: Connect) -> None:
     """In the middle of an election nobody is the coordinator: each is asked once a round, within the patience."""
     one = serve(slave_of("127.0.0.2"))

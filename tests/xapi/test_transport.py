@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 
+from orchestrator.xapi import decode
 from orchestrator.xapi.client import Client
 from orchestrator.xapi.connection import Line
 from tests.xapi.scripted import PASSWORD, Cut, Failure, Half, Page, Server, Silence
@@ -254,3 +256,15 @@ def test_event_from_may_take_longer_than_the_timeout_of_other_calls(serve: Serve
 
     client = connect(serve(script))
     assert client.call("event.from", ["*"], "", 0.2, timeout=0.1)["token"] == "1"
+
+
+@pytest.mark.parametrize("text", ["20261122T09:42:24Z", "2026-11-22T09:42:24Z"])
+def test_a_date_of_xenapi_is_a_moment(text: str) -> None:
+    """In UTC, in either of the ways that versions write it."""
+    assert decode.moment(text) == datetime(2026, 11, 22, 9, 42, 24, tzinfo=UTC)
+
+
+def test_what_is_no_date_is_a_bug() -> None:
+    """We expected something of the pool that it does not say."""
+    with pytest.raises(Bug):
+        decode.moment("yesterday")
