@@ -104,18 +104,3 @@ def join() -> Iterator[Callable[..., Client]]:
     yield make
     for client in clients:
         client.close()
-
-
-@pytest.fixture
-def make_old_pool(make_simulated_pool: Callable[..., SimulatedPool]) -> Callable[..., SimulatedPool]:
-    """Make simulated pools whose hosts have been up for long, so that their ports are looked at."""
-
-    def make(**fields: Any) -> SimulatedPool:
-        pool = make_simulated_pool(**fields)
-        for ref, row in list(pool.database.rows("host")):
-            pool.database.set(
-                "host", ref, other_config={**row["other_config"], "boot_time": "1700000000.", "agent_start_time": "1700000000."}
-            )
-        return pool
-
-    return make

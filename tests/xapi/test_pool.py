@@ -24,9 +24,9 @@ def truth(pool: SimulatedPool) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("driver", ["sysfs", "modprobe", "manual"])
-def test_a_look_at_a_pool_at_rest_is_the_hidden_truth(make_old_pool: Pools, join: Join, driver: str) -> None:
+def test_a_look_at_a_pool_at_rest_is_the_hidden_truth(make_simulated_pool: Pools, join: Join, driver: str) -> None:
     """Free, used by whom, and how many in all where XenAPI can tell; nothing in flight."""
-    pool = make_old_pool(hosts=3, ports=2, vfs=8, vms=12, driver=driver)
+    pool = make_simulated_pool(hosts=3, ports=2, vfs=8, vms=12, driver=driver)
     looks, ports = looked(PoolPort(join(pool))), truth(pool)
     assert list(looks) == sorted(ports)
     assert sum(len(look.users) for look in looks.values()) == 6
@@ -37,9 +37,9 @@ def test_a_look_at_a_pool_at_rest_is_the_hidden_truth(make_old_pool: Pools, join
         assert look.records == (8 if driver == "sysfs" else None)
 
 
-def test_a_leak_is_what_is_missing_in_the_sum(make_old_pool: Pools, join: Join) -> None:
+def test_a_leak_is_what_is_missing_in_the_sum(make_simulated_pool: Pools, join: Join) -> None:
     """Free and used do not add up to what is there, and nothing is in flight that would explain it."""
-    pool = make_old_pool(hosts=1, vms=4)
+    pool = make_simulated_pool(hosts=1, vms=4)
     port = PoolPort(join(pool))
     before = looked(port)["host1/eth1"]
     pool.control.leak("host1", "SR-IOV", 2)
@@ -50,9 +50,9 @@ def test_a_leak_is_what_is_missing_in_the_sum(make_old_pool: Pools, join: Join) 
     assert after.epoch == before.epoch
 
 
-def test_a_vm_that_is_deleted_gives_its_vf_back(make_old_pool: Pools, join: Join) -> None:
+def test_a_vm_that_is_deleted_gives_its_vf_back(make_simulated_pool: Pools, join: Join) -> None:
     """It is no user any more, the VF is free, and the VM is not there."""
-    pool = make_old_pool(hosts=1, vms=2)
+    pool = make_simulated_pool(hosts=1, vms=2)
     port = PoolPort(join(pool))
     (user,) = looked(port)["host1/eth1"].users
     assert port.vm_exists(user.vm)
@@ -62,9 +62,9 @@ def test_a_vm_that_is_deleted_gives_its_vf_back(make_old_pool: Pools, join: Join
     assert not port.vm_exists(user.vm)
 
 
-def test_a_start_under_way_is_in_flight_until_it_has_ended(make_old_pool: Pools, join: Join, until: Until) -> None:
+def test_a_start_under_way_is_in_flight_until_it_has_ended(make_simulated_pool: Pools, join: Join, until: Until) -> None:
     """While it runs the free VFs have gone down and nobody says yet that he holds one."""
-    pool = make_old_pool(hosts=1, vms=2, speed=0.2)
+    pool = make_simulated_pool(hosts=1, vms=2, speed=0.2)
     client = join(pool)
     port = PoolPort(client)
     halted = next(vm for vm in client.call("VM.get_all") if _is_halted_guest(client, vm))
@@ -83,9 +83,9 @@ def _is_halted_guest(client: Client, vm: str) -> bool:
     return record["power_state"] == "Halted" and not record["is_a_template"] and bool(record["VIFs"])
 
 
-def test_a_port_plugged_anew_has_a_new_epoch(make_old_pool: Pools, join: Join) -> None:
+def test_a_port_plugged_anew_has_a_new_epoch(make_simulated_pool: Pools, join: Join) -> None:
     """Its VFs are new records, so what was learned of the old ones does not count; while it is unplugged it is in flight."""
-    pool = make_old_pool(hosts=1, vms=0)
+    pool = make_simulated_pool(hosts=1, vms=0)
     client = join(pool)
     port = PoolPort(client)
     before = looked(port)["host1/eth1"]
@@ -99,9 +99,9 @@ def test_a_port_plugged_anew_has_a_new_epoch(make_old_pool: Pools, join: Join) -
     assert len({before.epoch, during.epoch, after.epoch}) == 3
 
 
-def test_a_vm_on_a_vlan_on_top_of_the_port_is_a_user(make_old_pool: Pools, join: Join) -> None:
+def test_a_vm_on_a_vlan_on_top_of_the_port_is_a_user(make_simulated_pool: Pools, join: Join) -> None:
     """Its VIF takes a VF of the port that the VLAN stands on."""
-    pool = make_old_pool(hosts=1, vms=0)
+    pool = make_simulated_pool(hosts=1, vms=0)
     client = join(pool)
     (logical,) = [record["logical_PIF"] for record in client.call("network_sriov.get_all_records").values()]
     client.call("VLAN.create", logical, 42, pool.add_network("tagged"))
@@ -110,9 +110,9 @@ def test_a_vm_on_a_vlan_on_top_of_the_port_is_a_user(make_old_pool: Pools, join:
     assert (look.remaining, [user.vm_name for user in look.users], look.in_flight) == (7, ["tagged-01"], ())
 
 
-def test_a_host_without_power_and_one_that_comes_back_are_in_flight(make_old_pool: Pools, join: Join) -> None:
+def test_a_host_without_power_and_one_that_comes_back_are_in_flight(make_simulated_pool: Pools, join: Join) -> None:
     """The numbers of a port whose host is down are of the past, and those of a fresh boot may be late."""
-    pool = make_old_pool(hosts=2, vms=0)
+    pool = make_simulated_pool(hosts=2, vms=0)
     port = PoolPort(join(pool))
     before = looked(port)["host2/eth1"]
     pool.control.host("host2", "off")
@@ -123,6 +123,6 @@ def test_a_host_without_power_and_one_that_comes_back_are_in_flight(make_old_poo
     assert after.epoch != before.epoch
 
 
-def test_a_pool_without_sriov_has_no_ports(make_old_pool: Pools, join: Join) -> None:
+def test_a_pool_without_sriov_has_no_ports(make_simulated_pool: Pools, join: Join) -> None:
     """Nothing enabled, nothing to look at."""
-    assert PoolPort(join(make_old_pool(hosts=1, vms=2, sriov=False))).look_at_ports() == ()
+    assert PoolPort(join(make_simulated_pool(hosts=1, vms=2, sriov=False))).look_at_ports() == ()

@@ -177,6 +177,43 @@ def test_a_restart_forgets_tasks(make_simulated_pool: Pools, join: Join) -> None
     assert client.task_outcome(task) == Vanished()
 
 
+def test_in_a_storm_nothing_is_done_twice_and_what_was_answered_was_done_once(make_simulated_pool: Pools, join: Join) -> None:
+    """Four threads clone while connections are cut, the toolstack restarts and the coordinator moves: what each was told holds."""
+    pool = make_simulated_pool(hosts=3, vms=0)
+    client = join(pool)
+    other = template(client)
+    told: dict[str, str] = {}
+
+    def work(number: int) -> None:
+        for turn in range(12):
+            name = f"copy-{number}-{turn}"
+            try:
+                client.call("VM.clone", other, name)
+                told[name] = "done"
+            except Unknown:
+                told[name] = "unknown"
+
+    pool.control.delay("VM.clone", 0.03)
+    pool.control.cut("VM.clone", "after")
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for trouble in range(6):
+        pool.control.cut("VM.clone", "after" if trouble % 2 else "before", times=2)
+        pool.control.toolstack_restart(0.05)
+        pool.control.failover(f"host{trouble % 3 + 1}", old_answers=bool(trouble % 2))
+        threads[trouble % 4].join(0.1)
+    for thread in threads:
+        thread.join()
+    pool.control.clear()
+    made = [vm["name_label"] for vm in client.call("VM.get_all_records").values()]
+    times = {name: made.count(name) for name in told}
+    assert len(told) == 48
+    assert {name: times[name] for name in told if told[name] == "done"} == {name: 1 for name in told if told[name] == "done"}
+    assert max(times.values()) == 1
+    assert "unknown" in told.values()
+
+
 def test_closing_logs_out(make_simulated_pool: Pools, join: Join) -> None:
     """Sessions are few: ours does not stay behind."""
     pool = make_simulated_pool(hosts=1, vms=0)
