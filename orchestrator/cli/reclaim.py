@@ -51,12 +51,13 @@ def _start(access: PoolAccess, store: Store) -> list[dict[str, Any]]:
 
 def _plan(access: PoolAccess) -> list[dict[str, Any]]:
     from orchestrator.views import vfs as view
+    from orchestrator.xapi.pool import CALLS_OF_A_LOOK
     from workflows.reclaim import RECLAIM
 
     planned = []
     for row in view.ports(access.port, access.ledger):
         steps = [{"step": step.name, "does": step.summary} for step in RECLAIM.steps]
-        planned.append({**row, "steps": steps, "calls": list(access.port.CALLS_OF_A_LOOK), "writes": []})
+        planned.append({**row, "steps": steps, "calls": ["VM.get_by_uuid", *CALLS_OF_A_LOOK], "writes": []})
     return planned
 
 

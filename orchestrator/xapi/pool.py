@@ -18,6 +18,15 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
+CALLS_OF_A_LOOK = (
+    "pool.get_all_records",
+    "host.get_servertime",
+    *(f"{name}.get_all_records" for name in ("network_sriov", "PIF", "VLAN", "VIF", "network", "host", "host_metrics", "PCI")),
+    "VM.get_record",
+    "network_sriov.get_remaining_capacity",
+)
+
+
 class PoolPort:
     """Satisfies `workflows.ports.Pool`; shared by all threads."""
 

@@ -4,13 +4,14 @@ ingest    connect to mirror complete, 5,000 VMs, over a bare JSON-RPC get_all_re
 latency   VM.destroy answered to run recorded done, against a bare event.from loop that only sees the deletion
 engine    workflows of 5 empty steps a second, against the raw driver's rows and against DBOS (pip install -e ".[bench]")
 idle      CPU and memory of `vfo serve` with nothing to do, 5,000 VMs
+notice    seconds until nothing is missing after 650 deletions while cut off, a deaf stream, a restart, a failover
 """
 
 import importlib
 import json
 import sys
 
-NAMES = ("ingest", "latency", "engine", "idle")
+NAMES = ("ingest", "latency", "engine", "idle", "notice")
 
 
 def main(names: list[str]) -> int:
