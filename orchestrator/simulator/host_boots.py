@@ -1,10 +1,11 @@
 """Hosts that go down and come back: what is lost, and in which order things return."""
 
+import math
 import time
 
 from orchestrator.simulator import durations, hosts, objects, placement, sriov, vfs, vm_lifecycle
 from orchestrator.simulator.call import Call
-from orchestrator.simulator.database import Database
+from orchestrator.simulator.database import Database, Row
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.objects import NULL
 from orchestrator.simulator.registry import Messages
@@ -96,7 +97,7 @@ def come_up(server: Server, host: str) -> None:
     with db.lock:
         _lose_all(db, host)
         row = db.get("host", host)
-        now = f"{time.time():.0f}."
+        now = _started(row)
         db.set("host", host, _booting=True, other_config={**row["other_config"], "boot_time": now, "agent_start_time": now})
         db.set("host_metrics", row["metrics"], live=True, last_updated=objects.now_text())
     if host == server.coordinator:
@@ -113,6 +114,12 @@ def come_up(server: Server, host: str) -> None:
     with db.lock:
         sriov.bring_up_host(db, host)
         _start_by_themselves(db, host)
+
+
+def _started(row: Row) -> str:
+    """Now in whole seconds, as xapi writes its start; later than the start before, however soon the host came back."""
+    before = float(row["other_config"].get("agent_start_time", "0."))
+    return f"{max(math.ceil(time.time()), int(before) + 1)}."
 
 
 def _lose_all(db: Database, host: str) -> None:
@@ -139,7 +146,7 @@ def toolstack_started(server: Server, host: str) -> None:
     db = server.db
     with db.lock:
         row = db.get("host", host)
-        db.set("host", host, other_config={**row["other_config"], "agent_start_time": f"{time.time():.0f}."})
+        db.set("host", host, other_config={**row["other_config"], "agent_start_time": _started(row)})
         if host == server.coordinator:
             vfs.forget_reservations(db)
 

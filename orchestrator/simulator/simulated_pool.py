@@ -38,6 +38,8 @@ class SimulatedPool:
         server = Server(db, behaviour.TABLES, self.world.logins(), self._settings)
         server.on_toolstack_start.append(lambda host: host_boots.toolstack_started(server, host))
         server.start()
+        if self._settings.tls:
+            _show_certificates(server)
         self._server = server
         if self._wants_port:
             self._control_port = ControlPort(self.control)
@@ -173,3 +175,10 @@ class SimulatedPool:
         """The ref of the network_sriov that serves the network on the host."""
         with self.database.lock:
             return sriov.on_host(self.database, find(self.database, "network", network), find(self.database, "host", host))
+
+
+def _show_certificates(server: Server) -> None:
+    """A Certificate record for each host, with the fingerprint of what its port shows."""
+    for host in server.db.refs("host"):
+        fingerprint = server.certificate(host).fingerprint
+        server.db.create("Certificate", host=host, type="host", fingerprint=fingerprint, fingerprint_sha256=fingerprint)

@@ -3,12 +3,16 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from typing import Final
 
-from orchestrator.simulator import disks, durations, objects, operations, placement, vbds, vfs, vm_lifecycle
+from orchestrator.simulator import disks, durations, objects, operations, placement, vbds, vm_lifecycle
 from orchestrator.simulator.call import Call
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.objects import NULL
 from orchestrator.simulator.registry import Messages
+from orchestrator.simulator.server import Server
+
+LOOK_AGAIN: Final = 0.2
 
 
 def start(call: Call, vm: str, start_paused: bool, force: bool) -> None:
@@ -52,8 +56,21 @@ def _reserved(call: Call, vm: str, host: str | None) -> Iterator[str]:
 def clean_shutdown(call: Call, vm: str) -> None:
     """VM.clean_shutdown: the guest is asked, and may not listen."""
     with operations.during(call, vm, "clean_shutdown"):
-        _ask_guest(call, vm, durations.CLEAN_SHUTDOWN)
+        try:
+            _ask_guest(call, vm, durations.CLEAN_SHUTDOWN)
+        except Failure as failure:
+            if failure.details[0] == "TASK_CANCELLED" and not call.handle("VM", vm).get("_guest"):
+                call.server.spawn(_go_on, call.server, vm, call.handle("VM", vm)["domid"])
+            raise
         _halt(call, vm)
+
+
+def _go_on(server: Server, vm: str, domid: int) -> None:
+    """A guest that was asked shuts down although the task was cancelled (recorded on a running xapi)."""
+    server.pause(durations.CLEAN_SHUTDOWN * server.speed)
+    with server.db.lock:
+        if server.db.exists("VM", vm) and server.db.get("VM", vm)["domid"] == domid != -1:
+            vm_lifecycle.halt(server.db, vm)
 
 
 def _ask_guest(call: Call, vm: str, seconds: float) -> None:
@@ -71,15 +88,13 @@ def _ask_guest(call: Call, vm: str, seconds: float) -> None:
 def wait_while_it_runs(call: Call, vm: str, seconds: float) -> None:
     """Take the time, unless a hard shutdown ends it: then the operation is cancelled."""
     end = time.monotonic() + seconds * call.server.speed
-    with call.db.lock:
-        while True:
-            if call.handle("VM", vm)["power_state"] in {"Halted", "Suspended"}:
-                raise Failure("TASK_CANCELLED", call.task)
-            call.check()
-            left = end - time.monotonic()
-            if left <= 0:
-                return
-            call.db.changed.wait(min(left, 0.5))
+    while True:
+        if call.handle("VM", vm)["power_state"] in {"Halted", "Suspended"}:
+            raise Failure("TASK_CANCELLED", call.task)
+        left = end - time.monotonic()
+        call.pause(min(max(left, 0.0), LOOK_AGAIN))
+        if left <= LOOK_AGAIN:
+            return
 
 
 def _halt(call: Call, vm: str) -> None:
@@ -205,7 +220,6 @@ def power_state_reset(call: Call, vm: str) -> None:
         if row["resident_on"] != NULL and objects.is_live(call.db, row["resident_on"]):
             raise Failure("DOMAIN_EXISTS", vm, row["domid"])
         vm_lifecycle.halt(call.db, vm)
-        vfs.release(call.db, vm)
 
 
 def get_possible_hosts(call: Call, vm: str) -> list[str]:

@@ -172,3 +172,14 @@ def test_a_new_coordinator_is_the_pools_master(setting: Make) -> None:
     pool.client("pool.designate_new_master", pool.host(2))
     wait_until(lambda: answers(pool.client) == "HOST_IS_SLAVE")
     assert client_of(pool.pool)("pool.get_all_records").popitem()[1]["master"] == pool.pool.database.by_name("host", "host2")[0]
+
+
+def test_a_reboot_however_short_has_a_newer_start(setting: Make) -> None:
+    """agent_start_time grows with every boot and every toolstack start, although it counts whole seconds."""
+    pool = setting(hosts=2)
+    seen = [float(pool.client("host.get_other_config", pool.host(2))["agent_start_time"])]
+    for _ in range(2):
+        pool.pool.control.host("host2", "off")
+        pool.pool.control.host("host2", "on")
+        seen.append(float(pool.client("host.get_other_config", pool.host(2))["agent_start_time"]))
+    assert seen == sorted(set(seen))

@@ -119,3 +119,11 @@ def test_naming_the_package_imports_nothing_of_it() -> None:
     look = "import sys, orchestrator.simulator.fixtures; print([m for m in sys.modules if m.startswith('orchestrator.simulator.')])"
     done = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['orchestrator.simulator.fixtures']"
+
+
+def test_the_certificates_are_records_too() -> None:
+    """Each host's shows the fingerprint of its port, and host.get_server_certificate gives the certificate itself."""
+    with SimulatedPool(hosts=2, tls=True) as pool:
+        shown = {row["host"]: row["fingerprint_sha256"] for _, row in pool.database.rows("Certificate")}
+        assert len(set(shown.values())) == 2
+        assert shown[pool.server.coordinator] == pool.fingerprint

@@ -155,3 +155,16 @@ def test_durations_are_scaled_by_the_speed(setting: Make) -> None:
     done = pool.client.finish(task)
     assert done["status"] == "success"
     assert done["result"].startswith("<value>OpaqueRef:")
+
+
+def test_a_guest_that_was_asked_shuts_down_although_the_task_was_cancelled(setting: Make) -> None:
+    """The task says cancelled, the VM is Halted all the same."""
+    pool = setting(hosts=1, speed=0.05)
+    vm = pool.pool.add_vm("obedient")
+    task = pool.client("Async.VM.clean_shutdown", vm)
+    wait_until(lambda: pool.client("VM.get_current_operations", vm) != {})
+    pool.client("task.cancel", task)
+    assert pool.client.finish(task)["status"] == "cancelled"
+    assert pool.client("VM.get_power_state", vm) == "Running"
+    wait_until(lambda: pool.client("VM.get_power_state", vm) == "Halted")
+    assert pool.free(1) == 4
