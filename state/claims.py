@@ -7,24 +7,26 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, tuple_, update
+from sqlalchemy import Integer, bindparam, func, select, tuple_, update
 from sqlmodel import Session
 
 from state import history
-from state.columns import table
+from state.columns import UtcDateTime, table
 from state.run import Phase, Run, Status
 
 RUN = table(Run)
 KEYS_AT_ONCE = 500  # below every limit of bound parameters
 
 
-# The two statements of every step are built once: building them anew costs as much as carrying them out.
+# What every step and every look for due runs needs is built once: building it anew costs as much as carrying it out.
+NOW = bindparam("now", type_=UtcDateTime())
+DUE = select(RUN.c.id, RUN.c.due_at).where(RUN.c.due_at <= NOW).order_by(RUN.c.due_at).limit(bindparam("most", type_=Integer()))
 TAKE = (
     update(RUN)
-    .where(RUN.c.id == bindparam("run"), RUN.c.due_at <= bindparam("now"))
+    .where(RUN.c.id == bindparam("run"), RUN.c.due_at <= NOW)
     .values(
         status=Status.RUNNING, due_at=bindparam("until"), claim=RUN.c.claim + 1, takes=RUN.c.takes + 1, waits_on=None,
-        step_began_at=func.coalesce(RUN.c.step_began_at, bindparam("now")), updated_at=bindparam("now"),
+        step_began_at=func.coalesce(RUN.c.step_began_at, NOW), updated_at=NOW,
     )
     .returning(RUN)
 )  # fmt: skip
@@ -57,8 +59,7 @@ RECORD = (
 
 def due(session: Session, *, now: datetime, limit: int) -> list[tuple[UUID, datetime]]:
     """The runs that somebody may take now, longest due first, with the moments since when."""
-    query = select(RUN.c.id, RUN.c.due_at).where(RUN.c.due_at <= now).order_by(RUN.c.due_at).limit(limit)
-    return [(row.id, row.due_at) for row in session.connection().execute(query)]
+    return [(row.id, row.due_at) for row in session.connection().execute(DUE, {"now": now, "most": limit})]
 
 
 def next_due(session: Session) -> datetime | None:

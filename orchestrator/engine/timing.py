@@ -11,7 +11,8 @@ class Timing:
 
     *lease*: how long a run stays taken without a sign of life; a run whose worker died goes on after that. *heartbeat*: how often the
     leases of runs at work are extended (a third of the lease or less, so that one missed beat loses nothing).
-    *poll*: how often due runs are looked for. *republish*: after how long a message that nobody followed counts as lost.
+    *poll*: how often due runs are looked for; what this process knows to be due sooner is not kept waiting.
+    *republish*: after how long a message that nobody followed counts as lost.
     *at_once*: how many due runs one look publishes. *first_retry*, *longest_retry*: the back-off doubles from one to the other.
     *tries*: how often a step that fails for no known reason is tried before a person is told.
     *takes*: how often a run is taken without anything being recorded (its worker dies each time) before it is put aside.
@@ -19,7 +20,7 @@ class Timing:
 
     lease: timedelta = timedelta(seconds=15)
     heartbeat: timedelta = timedelta(seconds=4)
-    poll: timedelta = timedelta(seconds=0.5)
+    poll: timedelta = timedelta(seconds=1)
     republish: timedelta = timedelta(seconds=30)
     at_once: int = 200
     first_retry: timedelta = timedelta(seconds=1)

@@ -110,6 +110,16 @@ def test_what_was_not_acknowledged_comes_to_somebody_else(messages: Broker) -> N
     assert seen == [run_id]
 
 
+def test_an_idle_consumer_is_woken_by_a_message(messages: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sleeps until there is one, and does not find it by looking from time to time."""
+    monkeypatch.setattr(broker, "LOOK_UP", 3600.0)
+    consumers = Consumers(messages, 2)
+    for number in range(20):
+        messages.publish([uuid4()])
+        until(lambda number=number: len(consumers.got) == number + 1)  # type: ignore[misc]
+    consumers.end()
+
+
 def test_an_idle_consumer_stops_at_once(messages: Broker) -> None:
     """It does not wait for a message that does not come."""
     consumers = Consumers(messages, 3)
