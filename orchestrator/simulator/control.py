@@ -23,7 +23,7 @@ def find(db: Database, cls: str, named: str) -> str:
     by_uuid = db.by_uuid(cls, named)
     if by_uuid is not None:
         return by_uuid
-    refs = [ref for ref, row in db.rows(cls) if row.get("name_label") == named]
+    refs = db.by_name(cls, named)
     if len(refs) != 1:
         raise ControlError(f"{cls}: {'nothing is' if not refs else f'{len(refs)} objects are'} named {named!r}")
     return refs[0]

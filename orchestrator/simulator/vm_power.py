@@ -7,7 +7,7 @@ from typing import Final
 
 from orchestrator.simulator import disks, durations, objects, operations, placement, vbds, vm_lifecycle
 from orchestrator.simulator.call import Call
-from orchestrator.simulator.errors import Failure
+from orchestrator.simulator.errors import Failure, Interrupted
 from orchestrator.simulator.objects import NULL
 from orchestrator.simulator.registry import Messages
 from orchestrator.simulator.server import Server
@@ -58,15 +58,16 @@ def clean_shutdown(call: Call, vm: str) -> None:
     with operations.during(call, vm, "clean_shutdown"):
         try:
             _ask_guest(call, vm, durations.CLEAN_SHUTDOWN)
-        except Failure as failure:
-            if failure.details[0] == "TASK_CANCELLED" and not call.handle("VM", vm).get("_guest"):
-                call.server.spawn(_go_on, call.server, vm, call.handle("VM", vm)["domid"])
+        except (Failure, Interrupted):
+            row = call.handle("VM", vm)
+            if not row.get("_guest"):
+                call.server.spawn(_go_on, call.server, vm, row["domid"])
             raise
         _halt(call, vm)
 
 
 def _go_on(server: Server, vm: str, domid: int) -> None:
-    """A guest that was asked shuts down although the task was cancelled (recorded on a running xapi)."""
+    """A guest that was asked shuts down although its task was cancelled (recorded on a running xapi), or forgotten by a toolstack."""
     server.pause(durations.CLEAN_SHUTDOWN * server.speed)
     with server.db.lock:
         if server.db.exists("VM", vm) and server.db.get("VM", vm)["domid"] == domid != -1:

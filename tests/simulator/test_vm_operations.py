@@ -168,3 +168,15 @@ def test_a_guest_that_was_asked_shuts_down_although_the_task_was_cancelled(setti
     assert pool.client("VM.get_power_state", vm) == "Running"
     wait_until(lambda: pool.client("VM.get_power_state", vm) == "Halted")
     assert pool.free(1) == 4
+
+
+def test_a_toolstack_restart_forgets_the_task_and_not_the_shutdown(setting: Make) -> None:
+    """The task is gone and says nothing; the VM is Halted in the end."""
+    pool = setting(hosts=1, speed=0.05)
+    vm = pool.pool.add_vm("obedient")
+    task = pool.client("Async.VM.clean_shutdown", vm)
+    wait_until(lambda: pool.client("VM.get_current_operations", vm) != {})
+    pool.pool.control.toolstack_restart()
+    wait_until(lambda: pool.pool.database.get("VM", vm)["power_state"] == "Halted")
+    assert not pool.pool.database.exists("task", task)
+    assert pool.pool.database.get("VM", vm)["current_operations"] == {}
