@@ -37,6 +37,7 @@ class Store:
         self._reader = self._engine.execution_options(vfo_reads_only=True)
         self._writing = threading.Lock() if self._engine.dialect.name == "sqlite" else None
         self._together = together.Together(self.write)
+        self._writer: int | None = None
         try:
             if migrate:
                 schema.upgrade(self._engine)
@@ -60,14 +61,20 @@ class Store:
             with Session(self._engine, expire_on_commit=False) as session, session.begin():
                 yield session
             return
+        self._refuse_nesting()
         with self._writing, Session(self._engine, expire_on_commit=False) as session, session.begin():
-            yield session
+            self._writer = threading.get_ident()
+            try:
+                yield session
+            finally:
+                self._writer = None
 
     def together(self, work: Callable[[Session], T]) -> T:
         """`write` for what many threads do at once: *work* may share its transaction with the others' (see `state.together`)."""
         if self._writing is None:
             with self.write() as session:
                 return work(session)
+        self._refuse_nesting()
         return self._together.do(work)
 
     @contextmanager
@@ -85,6 +92,11 @@ class Store:
             raise Unusable(f"the database {self.name} does not answer: {_plain(error)}") from error
         if found != schema.HEAD:
             raise Unusable(f"the database {self.name} has schema {found or 'none'}, this version needs {schema.HEAD}")
+
+    def _refuse_nesting(self) -> None:
+        """A thread that writes within its own write would wait for itself for ever: better an error where it happens."""
+        if self._writer == threading.get_ident():
+            raise RuntimeError("a write within a write: the session at hand is the one to use")
 
     def close(self) -> None:
         """Close every connection that is not in use."""

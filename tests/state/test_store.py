@@ -52,6 +52,14 @@ def test_a_moment_without_a_time_zone_is_an_error(store: Store) -> None:
         runs.create(session, moments.wanted(), now=datetime(2026, 1, 1))  # noqa: DTZ001 - the very thing
 
 
+def test_a_write_within_a_write_is_an_error(store: Store) -> None:
+    """It would wait for itself for ever; afterwards the store can be written as before."""
+    for nested in (lambda: moments.create(store), lambda: store.together(lambda _: None)):
+        with store.write(), pytest.raises(RuntimeError, match="a write within a write"):
+            nested()
+    moments.create(store)
+
+
 def test_fifty_threads_that_write_lose_nothing(store: Store) -> None:
     """Read, then write, in one transaction: nobody fails, nobody's write is lost."""
 
