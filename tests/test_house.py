@@ -1,6 +1,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,15 @@ def test_no_test_sleeps() -> None:
     """A test waits for something with a deadline; it never passes time."""
     sleepers = [path for path in (ROOT / "tests").rglob("test_*.py") if "time.sleep(" in path.read_text() and path != Path(__file__)]
     assert not sleepers
+
+
+def test_every_module_is_in_the_contracts_of_the_third_parties() -> None:
+    """A new module of the machine is named where import-linter says who may use XenAPI, kombu, tenacity and the simulator."""
+    modules = {f"orchestrator.{path.stem}" for path in (ROOT / "orchestrator").iterdir() if not path.name.startswith("_")}
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    for contract in (one for one in contracts if " only in orchestrator." in one["name"]):
+        owners = {word.strip(",") for word in contract["name"].split() if word.startswith("orchestrator.")}
+        assert modules - set(contract["source_modules"]) - owners <= {"orchestrator.embedded"}, contract["name"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -55,7 +55,8 @@ def prove_free(world: World, data: Data) -> Outcome:
         return _look_again_or_hold(world, data, short)
     data["proof"] = [accounting.figures(look, account) for look, account in accounts]
     data["looks"] = {}
-    return Done("; ".join(accounting.in_words(*pair) for pair in accounts) or NOTHING_THERE)
+    data["words"] = "; ".join(accounting.in_words(*pair) for pair in accounts) or NOTHING_THERE
+    return Done(data["words"])
 
 
 def say_so(world: World, data: Data) -> Outcome:
@@ -73,7 +74,7 @@ def say_so(world: World, data: Data) -> Outcome:
                 at=world.now,
             )
         )
-    return DONE
+    return Done("proven: " + data["words"])
 
 
 def _concerned(world: World, data: Data) -> list[PortLook]:
