@@ -85,7 +85,12 @@ def test_a_consumer_that_is_busy_holds_no_second_message(messages: Broker) -> No
     go = threading.Event()
     first = uuid4()
     messages.publish([first])
-    consumers = Consumers(messages, 2, lambda run_id: (go.wait(10) and None) if run_id == first else None)
+
+    def take_long_over_the_first(run_id: UUID) -> None:
+        if run_id == first:
+            go.wait(10)
+
+    consumers = Consumers(messages, 2, take_long_over_the_first)
     until(lambda: consumers.got == [first])
     messages.publish([uuid4() for _ in range(10)])
     until(lambda: len(consumers.got) == 11)

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -114,20 +114,16 @@ def test_a_step_that_takes_longer_than_the_lease_is_not_done_twice(plant: Plant)
         return DONE
 
     engine = plant.engine(workflow(step("a", long)), timing=Timing(lease=timedelta(seconds=0.6), heartbeat=timedelta(seconds=0.1)))
-    beats = engine._heartbeat
-    extended = threading.Event()
     run = engine.submit(request())[0]
     until(lambda: bool(began))
     first_lease_ends = _due(plant, run.id)
     until(lambda: _due(plant, run.id) > first_lease_ends + timedelta(seconds=1))
-    assert beats._held
     go.set()
-    extended.set()
     until(lambda: len(plant.ended) == 1)
     assert began == [run.id]
 
 
-def _due(plant: Plant, run_id: UUID) -> object:
+def _due(plant: Plant, run_id: UUID) -> datetime:
     with plant.store.read() as session:
         run = runs.get(session, run_id)
     assert run is not None

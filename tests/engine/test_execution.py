@@ -31,7 +31,8 @@ def standing(position: int = 1, **columns: Any) -> Standing:
         "updated_at": START,
         "status": Status.RUNNING,
     }
-    run = Run(**fixed | {"step": FLOW.steps[position].name, "step_began_at": START, "data": {"old": 1}} | columns)
+    row: dict[str, Any] = fixed | {"step": FLOW.steps[position].name, "step_began_at": START, "data": {"old": 1}} | columns
+    run = Run(**row)
     return Standing(FLOW, run, position, START + timedelta(seconds=10), TIMING)
 
 

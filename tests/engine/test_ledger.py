@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -47,7 +48,7 @@ def test_the_total_is_never_above_the_records(ledger: PoolLedger) -> None:
 
 
 @pytest.mark.parametrize("change", [{"in_flight": ("a VM is starting",)}, {"attached": False}])
-def test_a_look_that_cannot_be_trusted_teaches_nothing(ledger: PoolLedger, change: dict[str, object]) -> None:
+def test_a_look_that_cannot_be_trusted_teaches_nothing(ledger: PoolLedger, change: dict[str, Any]) -> None:
     """Neither a total nor a new epoch."""
     ledger.learn(LOOK)
     ledger.hold_leaks("s1", 1, ONE)

@@ -10,14 +10,14 @@ from state import claims, runs
 from state.claims import Change
 from state.run import Phase, Run, Status
 from state.store import Store
-from tests.engine.machine import Machine, step, workflow
+from tests.engine.machine import Act, Machine, step, workflow
 from workflows.outcome import DONE, Done, Finish, Outcome, Refuse, Request, Stuck, Wait
 from workflows.ports import Busy, Denied, Transient
 from workflows.workflow import Data
 from workflows.world import World
 
 
-def does(name: str) -> Any:
+def does(name: str) -> Act:
     """A step that notes that it ran."""
 
     def act(_: World, data: Data) -> Outcome:
@@ -27,7 +27,7 @@ def does(name: str) -> Any:
     return act
 
 
-def fails(error: Exception, times: int = 1000) -> Any:
+def fails(error: Exception, times: int = 1000) -> Act:
     """A step that fails so often, and then is done."""
     left = [times]
 
