@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from orchestrator.broker import Broker
+from orchestrator.broker import Unusable as UnusableBroker
+from orchestrator.config.errors import ConfigError
 from orchestrator.config.load import Loaded
 from orchestrator.ledger import PoolLedger
 from orchestrator.xapi import doctor
 from orchestrator.xapi.client import Client
 from orchestrator.xapi.pool import PoolPort
-from state.store import Store
+from state.store import Store, Unusable
 from workflows.policy import Policy, ReclaimPolicy
 
 
@@ -39,6 +42,22 @@ def access(loaded: Loaded, store: Store, name: str) -> PoolAccess:
     """One pool of the configuration."""
     client = Client(loaded.pools[name])
     return PoolAccess(name, client, PoolPort(client), PoolLedger(store, name))
+
+
+def store(loaded: Loaded) -> Store:
+    """The database of the configuration. Raises ConfigError when it cannot be used."""
+    try:
+        return Store(loaded.database_url)
+    except Unusable as error:
+        raise ConfigError([f"{loaded.path}: database.url: {error}"]) from None
+
+
+def broker(loaded: Loaded) -> Broker:
+    """The broker of the configuration. Raises ConfigError when it cannot be used."""
+    try:
+        return Broker(loaded.settings.broker.url)
+    except UnusableBroker as error:
+        raise ConfigError([f"{loaded.path}: broker.url: {error}"]) from None
 
 
 def policy(loaded: Loaded) -> Policy:

@@ -51,8 +51,8 @@ class Metrics:
         yield _ports(ports)
         yield from _listeners(self.meters)
 
-    def serve(self, host: str, port: int) -> Callable[[], None]:
-        """Serve /metrics; gives back what stops it. Raises OSError when the port cannot be had."""
+    def serve(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
+        """Serve /metrics (port 0: on a free one); the port, and what stops it. Raises OSError when the port cannot be had."""
         registry = CollectorRegistry()
         registry.register(self)
         server, thread = start_http_server(port, host, registry)
@@ -62,7 +62,7 @@ class Metrics:
             server.server_close()
             thread.join()
 
-        return stop
+        return server.server_port, stop
 
 
 def _counters(happened: Mapping[tuple[str, tuple[str, ...]], int]) -> Iterator[Metric]:

@@ -13,6 +13,7 @@ from uuid import UUID
 from orchestrator import bootstrap
 from orchestrator.bootstrap import PoolAccess
 from orchestrator.broker import Broker
+from orchestrator.config.errors import ConfigError
 from orchestrator.config.load import Loaded
 from orchestrator.engine.engine import Engine
 from orchestrator.engine.timing import Timing
@@ -37,14 +38,16 @@ def now() -> datetime:
 
 
 def serve(loaded: Loaded) -> int:
-    """Serve until SIGTERM or SIGINT; 0. What cannot be used (the database, a plugin) is raised before anything has started."""
+    """Serve until SIGTERM or SIGINT; 0. What cannot be used (database, broker, plugin, port) is a ConfigError before anything starts."""
     stop = threading.Event()
     with contextlib.ExitStack() as stack:
         stack.enter_context(_signals(stop))
-        store = Store(loaded.database_url)
+        store = bootstrap.store(loaded)
         stack.callback(store.close)
+        broker = bootstrap.broker(loaded)
+        stack.callback(broker.close)
         pools = {access.name: access for access in stack.enter_context(bootstrap.pools(loaded, store))}
-        daemon = Daemon(loaded, store, pools)
+        daemon = Daemon(loaded, store, broker, pools)
         stack.enter_context(daemon.serving_metrics())
         daemon.run(stop)
     return 0
@@ -70,7 +73,8 @@ def _signals(stop: threading.Event) -> Iterator[None]:
 class Daemon:
     """The roles of one process: engine, and for each pool a listener and a reconciler."""
 
-    def __init__(self, loaded: Loaded, store: Store, pools: dict[str, PoolAccess]) -> None:
+    def __init__(self, loaded: Loaded, store: Store, broker: Broker, pools: dict[str, PoolAccess]) -> None:
+        self._path = loaded.path
         self._settings = loaded.settings
         self._store = store
         self._pools = pools
@@ -78,8 +82,7 @@ class Daemon:
         self._plugins = manager.load()
         self._metrics = Metrics()
         timing = Timing(lease=self._settings.serve.lease, heartbeat=self._settings.serve.lease / 4)
-        self._broker = Broker(self._settings.broker.url)
-        self._engine = Engine(store, self._broker, WORKFLOWS, self._world, self._announce, now, timing=timing)
+        self._engine = Engine(store, broker, WORKFLOWS, self._world, self._announce, now, timing=timing)
         self._listeners = {name: self._listener(access) for name, access in pools.items()}
         self._metrics.meters = {name: listener.meters for name, listener in self._listeners.items()}
         self._metrics.runs_by_status = self._counts
@@ -105,7 +108,6 @@ class Daemon:
             access.client.close()
         for thread in threads:
             thread.join(self._settings.serve.stop_within.total_seconds())
-        self._broker.close()
 
     @contextlib.contextmanager
     def serving_metrics(self) -> Iterator[None]:
@@ -114,7 +116,11 @@ class Daemon:
         if metrics.port is None:
             yield
             return
-        stop = self._metrics.serve(metrics.host, metrics.port)
+        try:
+            port, stop = self._metrics.serve(metrics.host, metrics.port)
+        except OSError as error:
+            raise ConfigError([f"{self._path}: metrics: {metrics.host}:{metrics.port} cannot be served: {error}"]) from None
+        logger.info("metrics are served at http://%s:%d/metrics", metrics.host, port)
         try:
             yield
         finally:

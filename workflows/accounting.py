@@ -32,7 +32,9 @@ def figures(look: PortLook, account: PortAccount) -> dict[str, Any]:
 
 
 def in_words(look: PortLook, account: PortAccount) -> str:
-    """One look as a sentence."""
+    """One look as a sentence: what is free, used, held as leaked by runs, and missing beyond that."""
     lost = missing(look, account)
-    balance = f"{account.total} VFs = {look.remaining} free + {len(look.users)} in use"
-    return f"{look.name}: {balance}{f' + {lost} missing' if lost else ''}"
+    leaked = min(lost, account.leaked)
+    parts = [f"{look.remaining} free", f"{len(look.users)} in use"]
+    parts += [f"{leaked} leaked (held by another run)"] * bool(leaked) + [f"{lost - leaked} missing"] * bool(lost - leaked)
+    return f"{look.name}: {account.total} VFs = {' + '.join(parts)}"

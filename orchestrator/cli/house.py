@@ -28,9 +28,9 @@ def configuration(path: Path, pool: str | None = None) -> Loaded:
 @contextlib.contextmanager
 def rows(loaded: Loaded) -> Iterator[Store]:
     """The database."""
-    from state.store import Store
+    from orchestrator import bootstrap
 
-    store = Store(loaded.database_url)
+    store = bootstrap.store(loaded)
     try:
         yield store
     finally:

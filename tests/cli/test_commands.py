@@ -70,6 +70,44 @@ def test_wrong_input_is_one_clear_line_and_exit_code_2(vfo: Vfo, configured: dic
     assert "Traceback" not in answer.err
 
 
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ('[database]\nurl = "sqlite:////proc/no.sqlite3"', "database.url: the database sqlite:////proc/no.sqlite3 cannot be opened"),
+        ('[broker]\nurl = "carrier-pigeon://"', "broker.url: there is no broker of kind 'carrier-pigeon'"),
+        ('[metrics]\nport = 1\nhost = "192.0.2.1"', "metrics: 192.0.2.1:1 cannot be served"),
+    ],
+)
+def test_what_cannot_be_used_is_said_before_anything_starts(
+    vfo: Vfo, configured: dict[str, Any], tmp_path: Path, more: str, says: str
+) -> None:
+    """The setting is named, and the daemon never says that it serves."""
+    with (tmp_path / "vfo.toml").open("a") as file:
+        file.write(more)
+    answer = vfo("serve")
+    assert answer.code == 2
+    assert says in answer.err
+    assert "Traceback" not in answer.err
+    assert not answer.out
+
+
+def test_doctor_finds_a_healthy_pool_healthy(vfo: Vfo, configured: dict[str, Any]) -> None:
+    """Nothing fails; an unverified server is a warning with what to write."""
+    answer = vfo("doctor", "--json")
+    assert answer.code == 0
+    assert {row["level"] for row in answer.json} == {"ok", "warn"}
+    assert [row["subject"] for row in answer.json if row["level"] == "warn"] == ["TLS"]
+
+
+def test_doctor_fails_with_exit_code_1_and_what_to_do(vfo: Vfo, tmp_path: Path) -> None:
+    """A pool that cannot be reached is a finding like any other."""
+    (tmp_path / "vfo.toml").write_text('[pools.lab]\nurl = "http://127.0.0.1:1"\npassword = "x"\n')
+    answer = vfo("doctor", "--json")
+    assert answer.code == 1
+    assert [row["advice"] != "" for row in answer.json if row["level"] == "fail"] == [True]
+    assert "1 finding(s) fail" in answer.err
+
+
 def test_retry_of_a_run_that_is_active_is_refused_with_the_reason(vfo: Vfo, configured: dict[str, Any], tmp_path: Path) -> None:
     """What cannot be done is said, and is exit code 2."""
     answer = vfo("run", str(a_run(tmp_path)), "retry")

@@ -75,7 +75,9 @@ def test_what_another_run_holds_as_leaked_is_not_counted_twice() -> None:
     """Of two runs after one leak, one holds it; the other's VF is free by the arithmetic."""
     trip = journey(look(remaining=7))
     trip.ledger.hold_leaks("port-1", 1, OTHER_RUN)
-    assert isinstance(trip.run(reclaim.RECLAIM, deleted())[-1][1], Done)
+    assert trip.run(reclaim.RECLAIM, deleted())[-1][1] == Done(
+        "proven: host1/port-1: 8 VFs = 7 free + 0 in use + 1 leaked (held by another run)"
+    )
     assert trip.ledger.holders("port-1") == (OTHER_RUN,)
 
 
