@@ -68,6 +68,19 @@ def test_an_answer_that_came_after_another_login_is_not_taken(pool: SimulatedPoo
     waiting.join()
 
 
+def test_a_task_that_is_gone_is_told_like_one_that_ended(pool: SimulatedPool, other: Client) -> None:
+    """Somebody destroyed it: who waits for it judges by the object."""
+    woken: set[str] = set()
+    feed = TaskFeed(other, woken.update, QUICK, Meters())
+    feed.load(Turn())
+    task = other.call("task.create", "of another client", "")
+    assert feed.advance(Turn())
+    assert f"task:lab:{task}" not in woken
+    other.call("task.destroy", task)
+    assert feed.advance(Turn())
+    assert f"task:lab:{task}" in woken
+
+
 def test_tasks_that_a_restart_forgot_are_told_by_the_next_load(pool: SimulatedPool, other: Client) -> None:
     """A task that is gone is as good as ended: who waits for it judges by the object."""
     woken: set[str] = set()
@@ -99,3 +112,20 @@ def test_a_load_whose_turn_was_over_touches_nothing(pool: SimulatedPool, other: 
     over.end()
     feed.load(over)
     assert sum(feed.mirror.counts().values()) == 0
+
+
+def test_a_pool_that_speaks_xml_rpc_only_is_mirrored_just_so(pool: SimulatedPool) -> None:
+    """Its numbers and booleans are written otherwise; the records are the same."""
+    mirrors = []
+    for as_json in (None, False):
+        client = watched.client_of(pool)
+        client._login._transport(client.address)._json = as_json
+        feed = objects(client)
+        feed.load(Turn())
+        pool.add_vm(f"speaks {as_json}")
+        assert feed.advance(Turn())
+        mirrors.append(feed.mirror)
+        client.close()
+    first, second = (dict(mirror.vms) for mirror in mirrors)
+    assert {ref: second[ref] for ref in first} == first
+    assert len(second) == len(first) + 1
