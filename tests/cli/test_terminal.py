@@ -5,6 +5,7 @@ import pty
 import select
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,13 @@ class Terminal:
                 except OSError:
                     assert text in self.shown, f"it ended without {text!r}: {self.shown}"
 
+    def expect_hidden_input(self) -> None:
+        """Wait until what is typed is not shown: a person does not type a password faster than the prompt is there."""
+        ends = time.monotonic() + SECONDS
+        while termios.tcgetattr(self._end)[3] & termios.ECHO:
+            assert time.monotonic() < ends, "what is typed is shown"
+            select.select([], [], [], 0.05)
+
     def type(self, text: str) -> None:
         """Type a line, or a control character."""
         os.write(self._end, text.encode())
@@ -75,6 +83,7 @@ def test_init_asks_shows_the_certificate_and_writes_what_was_agreed_to(terminal:
     typed.expect("User name")
     typed.type("\n")
     typed.expect("Password")
+    typed.expect_hidden_input()
     typed.type(f"{pool['password']}\n")
     typed.expect("openssl x509 -noout -fingerprint -sha256")
     typed.expect("Is it the same?")
