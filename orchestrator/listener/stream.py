@@ -56,16 +56,26 @@ class Stream:
         self._meters = meters
         self._turn = Turn()
         self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._stopped = False
 
     def start(self) -> None:
-        """Begin, with a full load. A thread that was at it before loses its turn; what it is still told is thrown away."""
-        self._turn.end()
-        self._turn = Turn()
-        self._thread = threading.Thread(target=self._run, args=(self._turn,), name=self._name, daemon=True)
-        self._thread.start()
+        """Begin, with a full load. A thread that was at it before loses its turn; what it is still told is thrown away.
+
+        Once it was stopped, it stays so: the watchdog may find the stream deaf while it is being stopped.
+        """
+        with self._starting:
+            if self._stopped:
+                return
+            self._turn.end()
+            self._turn = Turn()
+            self._thread = threading.Thread(target=self._run, args=(self._turn,), name=self._name, daemon=True)
+            self._thread.start()
 
     def stop(self, seconds: float) -> bool:
         """End it, and wait at most so long for the thread; whether that is over. It never outlives the process."""
+        with self._starting:
+            self._stopped = True
         ends = time.monotonic() + seconds
         while self._thread is not None and self._thread.is_alive() and time.monotonic() < ends:
             self._turn.end()  # again and again: the call in flight may have begun just after the last time
@@ -81,8 +91,10 @@ class Stream:
                     failures = 0
                 continue
             except (PoolError, Interrupted) as error:
-                if not turn.is_over():
-                    log.warning("%s: interrupted, everything is loaded anew: %s", self._name, error)
+                if turn.is_over():
+                    return
+                # a pool that is away for a night is one line, not thousands
+                log.log(logging.DEBUG if failures else logging.WARNING, "%s: interrupted, everything is loaded anew: %s", self._name, error)
             except Exception:
                 log.exception("%s: failed, everything is loaded anew", self._name)
             failures += 1

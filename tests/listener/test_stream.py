@@ -88,6 +88,28 @@ def test_a_stream_that_is_started_anew_takes_the_turn_from_its_old_thread() -> N
     assert feed.asked.empty()
 
 
+def test_a_stream_that_was_stopped_stays_so() -> None:
+    """The watchdog may find it deaf while it is being stopped."""
+    feed = Script()
+    stream = Stream("a feed", feed, QUICK, Meters())
+    assert stream.stop(PATIENCE)
+    stream.start()
+    assert stream.stop(PATIENCE)
+    assert feed.asked.empty()
+
+
+def test_a_pool_that_stays_away_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Thousands of attempts in a night are not thousands of warnings."""
+    feed = Script(*(fail(Transient("NOT_REACHED")) for _ in range(5)))
+    stream = Stream("a feed", feed, QUICK, Meters())
+    stream.start()
+    assert feed.hanging.wait(PATIENCE)
+    assert stream.stop(PATIENCE)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "a feed: interrupted, everything is loaded anew: NOT_REACHED"
+    ]
+
+
 def test_a_stream_that_waits_for_an_answer_and_gets_none_is_deaf() -> None:
     """It waited when the pool was touched, and the touch did not come back."""
     hearing = Hearing()
