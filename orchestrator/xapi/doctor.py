@@ -26,7 +26,8 @@ def examine(client: Client, settings: PoolSettings) -> list[Finding]:
         return [*found, _unreached(settings, error)]
     found.append(ok("login", f"{settings.username} at {client.address}, coordinator of pool {pool.name_label}"))
     try:
-        found += [*_role(client, settings), *_licence(pool), *hosts_doctor.examine(_ward(client))]
+        ward = _ward(client)
+        found += [*_role(client, settings), *_licence(pool), *_members(ward.hosts, settings), *hosts_doctor.examine(ward)]
     except PoolError as error:
         found.append(fail("pool", f"the examination ended early: {error}", "run vfo doctor again"))
     return found
@@ -91,6 +92,22 @@ def _licence(pool: Pool) -> Iterator[Finding]:
         yield fail("licence", "the pool's licence does not allow SR-IOV networks", "apply an edition that does: xe host-apply-edition")
     else:
         yield ok("licence", "SR-IOV networks are allowed")
+
+
+def _members(hosts: dict[str, Host], settings: PoolSettings) -> Iterator[Finding]:
+    """Whether each host would be trusted: all have certificates of their own, and any may be the coordinator tomorrow."""
+    url = urlsplit(settings.url)
+    if url.scheme != "https":
+        return
+    trust = Trust(settings)
+    for host in sorted(hosts.values(), key=lambda host: host.name_label):
+        try:
+            trust.probe(host.address, url.port or 443, PATIENCE)
+        except Denied as error:
+            text = f"its certificate is not trusted ({error.details[1]}): as coordinator it would be refused"
+            yield warn(host.name_label, text, "compare it on the host, and add its fingerprint to the configuration")
+        except OSError:  # whether it is up is found by its heartbeat
+            continue
 
 
 def _ward(client: Client) -> Ward:

@@ -8,9 +8,11 @@ from orchestrator.xapi import decode, looks, records
 from orchestrator.xapi.client import Client
 from orchestrator.xapi.records import PCI, PIF, VIF, VLAN, VM, Host, HostMetrics, Network, Reading, Sriov
 from orchestrator.xapi.sharing import Shared
-from workflows.ports import Gone, PortLook
+from workflows.ports import Gone, PortLook, Transient
 
 T = TypeVar("T")
+
+READINGS = 3
 
 
 def system_clock() -> datetime:
@@ -49,16 +51,22 @@ class PoolPort:
         return True
 
     def _look(self) -> tuple[PortLook, ...]:
-        return looks.looks(self._read(), self._clock())
+        """A reading of one coordinator under one session: what was read before and after a restart does not belong together."""
+        for _ in range(READINGS):
+            reading, epoch = self._read()
+            if epoch == self._client.epoch:
+                return looks.looks(reading, self._clock())
+        raise Transient("COORDINATOR_CHANGED", (self.name,))
 
-    def _read(self) -> Reading:
-        """Capacities, everything that explains them, and the capacities again: one that moved in between shows itself."""
+    def _read(self) -> tuple[Reading, int]:
+        """Capacities, everything that explains them, and the capacities again; with the epoch in which that began."""
         sriovs = self._all(Sriov, "network_sriov")
+        epoch = self._client.epoch
         before = self._capacities(sriovs)
         pifs, vlans = self._all(PIF, "PIF"), self._all(VLAN, "VLAN")
         networks = records.all_sriov_networks(sriovs, pifs, vlans)
         vifs = {ref: vif for ref, vif in self._all(VIF, "VIF").items() if vif.network in networks}
-        return Reading(
+        reading = Reading(
             now=self._server_time(),
             before=before,
             sriovs=sriovs,
@@ -72,6 +80,7 @@ class PoolPort:
             vms=self._vms({vif.VM for vif in vifs.values() if vif.currently_attached or vif.current_operations}),
             after=self._capacities(sriovs),
         )
+        return reading, epoch
 
     def _all(self, kind: type[T], name: str) -> dict[str, T]:
         return self._client.fetch(dict[str, kind], f"{name}.get_all_records")  # type: ignore[valid-type]

@@ -50,6 +50,7 @@ class Host(msgspec.Struct, frozen=True):
 
     uuid: str
     name_label: str
+    address: str = ""
     enabled: bool = True
     metrics: str = NULL
     other_config: dict[str, str] = {}

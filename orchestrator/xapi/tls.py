@@ -77,6 +77,12 @@ class Trust:
                 raise Denied("TLS_FINGERPRINT_DIFFERS", (host, readable(shown)))
         return wrapped
 
+    def probe(self, host: str, port: int, timeout: float = CONNECT_SECONDS) -> None:
+        """Whether the server there would be trusted; nothing is sent. `Denied` when not, OSError when it is not reached."""
+        with contextlib.ExitStack() as stack:
+            plain = stack.enter_context(socket.create_connection((host, port), timeout))
+            stack.enter_context(self.wrap(plain, host))
+
 
 def is_address(host: str) -> bool:
     """Whether the host is given as an IP address."""

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from orchestrator.simulator import SimulatedPool
-from orchestrator.xapi import doctor, roles
+from orchestrator.xapi import doctor, roles, tls
 from orchestrator.xapi.client import Client
 from orchestrator.xapi.findings import Finding
 from orchestrator.xapi.settings import PoolSettings
@@ -41,7 +41,8 @@ def levels(found: dict[str, list[Finding]]) -> set[str]:
 
 def test_a_pool_that_is_well(make_simulated_pool: Pools, examined: Any) -> None:
     """Everything is ok: trust, login, role, licence, hosts, and every port with its card, driver, network, mode and free VFs."""
-    found = examined(make_simulated_pool(hosts=2, vms=4, tls=True))
+    pool = make_simulated_pool(hosts=2, vms=4, tls=True)
+    found = examined(pool, fingerprints=(str(pool.fingerprint), shown("127.0.0.2", pool)))
     assert levels(found) == {"ok"}
     assert list(found) == ["TLS", "login", "role", "licence", "host1", "host1/eth1", "host1/eth2", "host2", "host2/eth1", "host2/eth2"]
     assert "by SHA-256 fingerprint" in found["TLS"][0].text
@@ -49,6 +50,19 @@ def test_a_pool_that_is_well(make_simulated_pool: Pools, examined: Any) -> None:
     assert found["host1/eth1"][0].text.endswith("driver i40e; SR-IOV on network SR-IOV, mode sysfs: 7 VFs free")
     assert found["host1/eth2"][0].text.endswith("SR-IOV is not enabled")
     assert found["host1/eth2"][0].advice.startswith("to enable it: xe network-sriov-create pif-uuid=")
+
+
+def shown(address: str, pool: SimulatedPool) -> str:
+    return tls.fetch_certificate(address, int(pool.url.rpartition(":")[2])).fingerprint
+
+
+def test_a_member_that_is_not_pinned_is_found_before_it_is_coordinator(make_simulated_pool: Pools, examined: Any) -> None:
+    """Its fingerprint is told; the others are fine."""
+    pool = make_simulated_pool(hosts=2, vms=0, tls=True)
+    found = examined(pool)
+    assert [finding.level for finding in found["host1"]] == ["ok", "ok"]
+    assert [finding.level for finding in found["host2"]] == ["warn", "ok", "ok"]
+    assert shown("127.0.0.2", pool) in found["host2"][0].text
 
 
 def test_without_encryption_there_is_a_warning(make_simulated_pool: Pools, examined: Any) -> None:

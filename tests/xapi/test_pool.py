@@ -1,5 +1,6 @@
 """Looks at a simulated pool, over the wire, held against its hidden truth."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -126,3 +127,21 @@ def test_a_host_without_power_and_one_that_comes_back_are_in_flight(make_simulat
 def test_a_pool_without_sriov_has_no_ports(make_simulated_pool: Pools, join: Join) -> None:
     """Nothing enabled, nothing to look at."""
     assert PoolPort(join(make_simulated_pool(hosts=1, vms=2, sriov=False))).look_at_ports() == ()
+
+
+def test_a_look_that_a_restart_fell_into_is_begun_anew(make_simulated_pool: Pools, join: Join) -> None:
+    """What was read before and after it does not belong together: all that is told was read after."""
+    pool = make_simulated_pool(hosts=1, vms=2)
+    client = join(pool)
+    port = PoolPort(client)
+    port.look_at_ports()
+    pool.control.leak("host1", "SR-IOV", 3)
+    pool.control.delay("VIF.get_all_records", 0.5, times=1)
+    found: list[dict[str, PortLook]] = []
+    thread = threading.Thread(target=lambda: found.append(looked(port)))
+    thread.start()
+    thread.join(0.2)
+    pool.control.toolstack_restart(0.05)
+    thread.join(20)
+    look = found[0]["host1/eth1"]
+    assert (client.epoch, look.remaining + len(look.users), look.in_flight) == (2, 8, ())
