@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NoReturn, cast
 
 from orchestrator.broker import Broker
 from orchestrator.broker import Unusable as UnusableBroker
@@ -15,6 +15,7 @@ from orchestrator.xapi.client import Client
 from orchestrator.xapi.pool import PoolPort
 from state.store import Store, Unusable
 from workflows.policy import Policy, ReclaimPolicy
+from workflows.ports import LockedOut, Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,25 @@ def broker(loaded: Loaded) -> Broker:
         return Broker(loaded.settings.broker.url)
     except UnusableBroker as error:
         raise ConfigError([f"{loaded.path}: broker.url: {error}"]) from None
+
+
+class _AbsentPool:
+    """A pool that runs are about and that the configuration does not have: whatever is asked of it, a person must mend it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __getattr__(self, asked: str) -> NoReturn:
+        if asked.startswith("_"):
+            raise AttributeError(asked)
+        raise LockedOut(
+            "POOL_NOT_CONFIGURED", (self.name,), f"pool {self.name!r} is not in the configuration: add it again, or cancel the run"
+        )
+
+
+def absent(name: str) -> Pool:
+    """The pool that the configuration does not have."""
+    return cast("Pool", _AbsentPool(name))
 
 
 def policy(loaded: Loaded) -> Policy:

@@ -63,6 +63,14 @@ class PoolLedger:
         with self._store.read() as session:
             return tuple(held.run_id for held in ports.leaks(session, self._pool) if held.port == port)
 
+    def let_go(self, run_id: UUID) -> None:
+        """The run holds no VF as leaked any more, of any port."""
+        with self._store.read() as session:
+            if not any(held.run_id == run_id for held in ports.leaks(session, self._pool)):
+                return
+        with self._store.write() as session:
+            ports.let_go(session, self._pool, run_id)
+
     def hold_leaks(self, port: str, wanted: int, run_id: UUID) -> int:
         """Make *run_id* the holder of up to *wanted* leaked VFs that no other run of the port holds; 0 releases. How many it holds."""
         if not wanted:

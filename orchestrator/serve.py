@@ -17,6 +17,7 @@ from orchestrator.config.errors import ConfigError
 from orchestrator.config.load import Loaded
 from orchestrator.engine.engine import Engine
 from orchestrator.engine.timing import Timing
+from orchestrator.ledger import PoolLedger
 from orchestrator.listener.listener import Listener
 from orchestrator.listener.settings import ListenerSettings
 from orchestrator.metrics import Metrics
@@ -127,10 +128,9 @@ class Daemon:
             stop()
 
     def _world(self, run: Run, at: datetime) -> World:
-        if run.pool not in self._pools:
-            raise LookupError(f"pool {run.pool!r} is not in the configuration: add it again, or cancel the run")
-        access = self._pools[run.pool]
-        return World(run.id, run.title, at, access.port, access.ledger, self._policy, self._announce)
+        access = self._pools.get(run.pool)
+        pool = access.port if access else bootstrap.absent(run.pool)
+        return World(run.id, run.title, at, pool, PoolLedger(self._store, run.pool), self._policy, self._announce)
 
     def _announce(self, happening: Happening) -> None:
         self._metrics.announced(happening)

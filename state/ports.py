@@ -77,3 +77,8 @@ def hold(session: Session, held: LeakHold) -> None:
     row = {column.name: getattr(held, column.name) for column in LEAK.columns}
     statement = upsert.insert(session, LEAK).values(row)
     session.connection().execute(statement.on_conflict_do_update(index_elements=["pool", "port", "run_id"], set_={"count": held.count}))
+
+
+def let_go(session: Session, pool: str, run_id: UUID) -> None:
+    """The run holds no VF as leaked any more."""
+    session.connection().execute(delete(LEAK).where(LEAK.c.pool == pool, LEAK.c.run_id == run_id))

@@ -107,17 +107,23 @@ def counts(session: Session) -> dict[Status, int]:
 
 
 def cancel(session: Session, run_id: UUID, *, now: datetime, by: str) -> Run:
-    """Ask that the run be given up: after the step at hand what was done is undone. Raises `Impossible` when it is over or undoing."""
+    """Ask that the run be given up: after the step at hand, or from where it is stuck, what was done is undone.
+
+    Raises `Impossible` when it is over or undoing, or when another active run has the subject of a stuck one.
+    """
     run = _known(session, run_id)
-    if run.status not in ACTIVE:
+    if run.status not in ACTIVE | {Status.STUCK}:
         raise Impossible(f"the run is over: {run.status}")
     if run.phase is Phase.UNDO:
-        raise Impossible("the run is being undone already")
-    session.connection().execute(
-        update(RUN)
-        .where(RUN.c.id == run_id, RUN.c.due_at.is_not(None))
-        .values(cancel_requested=True, updated_at=now, due_at=case((RUN.c.status == Status.RUNNING, RUN.c.due_at), else_=now))
-    )
+        raise Impossible("the run is being undone already" + (": try it again" if run.status is Status.STUCK else ""))
+    if run.status is Status.STUCK:
+        _take_up(session, run, now=now, cancel_requested=True, reason=f"cancelled by {by}")
+    else:
+        session.connection().execute(
+            update(RUN)
+            .where(RUN.c.id == run_id, RUN.c.due_at.is_not(None))
+            .values(cancel_requested=True, updated_at=now, due_at=case((RUN.c.status == Status.RUNNING, RUN.c.due_at), else_=now))
+        )
     history.add(session, run_id, history.Entry(run.step or "", "cancel", f"cancelled by {by}"), now=now)
     return _known(session, run_id)
 
@@ -130,19 +136,24 @@ def retry(session: Session, run_id: UUID, *, now: datetime, by: str) -> Run:
     run = _known(session, run_id)
     if run.status not in RETRIABLE:
         raise Impossible(f"the run is {run.status}: only stuck, refused and undone runs can be tried again")
-    if (other := active_on(session, run)) is not None:
-        raise Impossible(f"run {other.id} is at work on the same subject")
     anew: dict[str, Any] = {} if run.status is Status.STUCK else {"step": None, "phase": Phase.FORWARD}
-    if run.phase is Phase.FORWARD:
-        anew["evidence"] = None  # that of an undo says why the run was given up, and goes on
-    session.connection().execute(
-        update(RUN)
-        .where(RUN.c.id == run_id, RUN.c.due_at.is_(None))
-        .values(status=Status.READY, due_at=now, takes=0, attempt=0, step_began_at=None, cancel_requested=False, finished_at=None,
-                reason=f"tried again by {by}", next_command="", updated_at=now, **anew)
-    )  # fmt: skip
+    _take_up(session, run, now=now, cancel_requested=False, reason=f"tried again by {by}", **anew)
     history.add(session, run_id, history.Entry(run.step or "", "retry", f"tried again by {by}"), now=now)
     return _known(session, run_id)
+
+
+def _take_up(session: Session, run: Run, *, now: datetime, **values: Any) -> None:
+    """Make an ended run due, with these columns besides; raises `Impossible` when another active run has its subject."""
+    if (other := active_on(session, run)) is not None:
+        raise Impossible(f"run {other.id} is at work on the same subject")
+    if run.phase is Phase.FORWARD:
+        values["evidence"] = None  # that of an undo says why the run was given up, and goes on
+    session.connection().execute(
+        update(RUN)
+        .where(RUN.c.id == run.id, RUN.c.due_at.is_(None))
+        .values(status=Status.READY, due_at=now, takes=0, attempt=0, step_began_at=None, finished_at=None, next_command="",
+                updated_at=now, **values)
+    )  # fmt: skip
 
 
 def _known(session: Session, run_id: UUID) -> Run:

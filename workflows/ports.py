@@ -39,7 +39,11 @@ class Refused(PoolError):
 
 
 class Denied(PoolError):
-    """The credentials or the role do not allow it."""
+    """Our role does not allow it."""
+
+
+class LockedOut(Denied):
+    """The pool does not let us in, or is not the one that was pinned: nothing can be done there until a person has mended it."""
 
 
 class Bug(PoolError):
@@ -115,10 +119,13 @@ class Ledger(Protocol):
         """The account as `learn` would leave it; nothing is kept."""
 
     def hold_leaks(self, port: str, wanted: int, run_id: UUID) -> int:
-        """Make *run_id* the holder of up to *wanted* leaked VFs that no other run of the port holds yet; 0 releases. How many it holds now.
+        """Make *run_id* the holder of up to *wanted* leaked VFs that no other run of the port holds yet. How many it holds now.
 
         *wanted* is how many are leaked in all. Decided in one transaction, so that two runs never hold the same VF.
         """
+
+    def let_go(self, run_id: UUID) -> None:
+        """The run holds no VF as leaked any more, of any port."""
 
     def holders(self, port: str) -> tuple[UUID, ...]:
         """The runs that hold leaked VFs of the port, the oldest first."""

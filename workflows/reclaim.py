@@ -44,8 +44,7 @@ def forget_our_traces(world: World, data: Data) -> Outcome:
 def prove_free(world: World, data: Data) -> Outcome:
     """Look until the numbers of every port concerned add up, or until enough looks agree that VFs are missing."""
     looks = _concerned(world, data)
-    for port in {*data.get("ports", ()), *(look.port for look in looks)}:
-        world.ledger.hold_leaks(port, 0, world.run_id)
+    world.ledger.let_go(world.run_id)
     moving = _motion(world, data, looks)
     if moving:
         return moving
@@ -57,6 +56,12 @@ def prove_free(world: World, data: Data) -> Outcome:
     data["looks"] = {}
     data["words"] = "; ".join(accounting.in_words(*pair) for pair in accounts) or NOTHING_THERE
     return Done(data["words"])
+
+
+def let_go(world: World, _data: Data) -> Outcome:
+    """Hold no VF as leaked any more: somebody gave the run up."""
+    world.ledger.let_go(world.run_id)
+    return DONE
 
 
 def say_so(world: World, data: Data) -> Outcome:
@@ -159,7 +164,7 @@ RECLAIM = Workflow(
     (
         Step(settle, timeout=None),
         Step(forget_our_traces),
-        Step(prove_free, timeout=None),
+        Step(prove_free, undo=let_go, timeout=None),
         Step(say_so),
     ),
 )

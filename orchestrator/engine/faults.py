@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from plugins.errors import GiveUp, RetryLater
-from workflows.ports import Busy, Denied, Gone, PoolError, Refused, Transient, Unknown
+from workflows.ports import Busy, Denied, Gone, LockedOut, PoolError, Refused, Transient, Unknown
 
 LINES = 8  # of a traceback: enough to find the place
 
@@ -48,7 +48,7 @@ def judge(error: BaseException, *, tries: int) -> Again | Abandon:
     match error:
         case RetryLater():
             return Again(reason, after=error.after)
-        case Transient():
+        case Transient() | LockedOut():
             return Again(reason, unreachable=True)
         case Busy() | Unknown():
             return Again(reason)

@@ -138,8 +138,6 @@ class Worker:
         """After the record: the end is announced; a wake that came before the run was parked is made good."""
         shop = self._shop
         if run.status in ENDED:
-            level = logging.WARNING if run.status is Status.STUCK else logging.INFO
-            logger.log(level, "run %s (%s, %s) %s: %s", run.id, run.workflow, run.title, run.status, run.reason)
             shop.tally.count("ended", run.status)
             now = run.updated_at
             shop.announce(RunEnded(run.id, run.pool, run.workflow, run.title, str(run.status), run.reason, now))

@@ -5,7 +5,7 @@ import pytest
 from orchestrator.engine import faults
 from orchestrator.engine.faults import Abandon, Again
 from plugins.errors import GiveUp, RetryLater
-from workflows.ports import Bug, Busy, Denied, Gone, Refused, Transient, Unknown
+from workflows.ports import Bug, Busy, Denied, Gone, LockedOut, Refused, Transient, Unknown
 
 
 @pytest.mark.parametrize("error", [Busy("OTHER_OPERATION_IN_PROGRESS"), Unknown("CONNECTION_CUT"), RetryLater("vendor busy")])
@@ -75,3 +75,11 @@ def test_an_error_without_words_has_its_name() -> None:
     """A reason is never empty."""
     assert faults.in_words(ValueError()) == "ValueError"
     assert faults.in_words(RetryLater("")) == "RetryLater"
+
+
+def test_a_pool_that_lets_nobody_in_is_outwaited_like_one_that_is_away() -> None:
+    """Nothing can be undone there either, and a person mends a password without asking what hung on it."""
+    verdict = faults.judge(LockedOut("SESSION_AUTHENTICATION_FAILED"), tries=4)
+    assert isinstance(verdict, Again)
+    assert verdict.unreachable
+    assert verdict.tries is None

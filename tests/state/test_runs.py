@@ -105,6 +105,15 @@ def test_what_is_over_or_being_undone_cannot_be_cancelled(store: Store) -> None:
                 runs.cancel(session, run_id, now=START, by="ada")
 
 
+def test_a_stuck_run_is_cancelled_where_it_stands(store: Store) -> None:
+    """It is due again, to be undone from there; one whose subject another run works on is left alone."""
+    stuck = moments.claimed(store)
+    moments.record(store, stuck, moments.ended(Status.STUCK))
+    with store.write() as session:
+        run = runs.cancel(session, stuck.id, now=later(1), by="ada")
+    assert (run.status, run.cancel_requested, run.due_at) == (Status.READY, True, later(1))
+
+
 def _retried(store: Store, run: Run) -> Run:
     with store.write() as session:
         return runs.retry(session, run.id, now=later(5), by="ada")

@@ -61,6 +61,9 @@ class FakeLedger:
         self.held[port, run_id] = max(0, wanted - others)
         return self.held[port, run_id]
 
+    def let_go(self, run_id: UUID) -> None:
+        self.held = {key: count for key, count in self.held.items() if key[1] != run_id}
+
     def holders(self, port: str) -> tuple[UUID, ...]:
         return tuple(holder for (held, holder), count in self.held.items() if held == port and count)
 
