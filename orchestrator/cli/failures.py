@@ -1,6 +1,7 @@
 """The one place where the command line turns an exception into what a person reads."""
 
 import contextlib
+import re
 import sys
 from collections.abc import Iterator
 
@@ -27,12 +28,17 @@ def told() -> Iterator[None]:
     except (WrongInput, PluginError) as error:
         _stop([str(error)], 2)
     except PoolError as error:
-        _stop([f"{type(error).__name__.lower()}: {error}"], 1)
+        _stop([f"{_in_words(type(error).__name__)}: {error}"], 1)
     except NotSo as error:
         _stop([str(error)], 1)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+
+
+def _in_words(name: str) -> str:
+    """A class's name as words: LockedOut is "locked out"."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", name).lower()
 
 
 def _stop(lines: list[str], code: int) -> None:

@@ -5,7 +5,7 @@ A code that is in no family is `Refused`: the pool's state forbids it, and repea
 
 from collections.abc import Sequence
 
-from workflows.ports import Bug, Busy, Denied, Gone, PoolError, Refused, Transient, Unknown
+from workflows.ports import Bug, Busy, Denied, Gone, LockedOut, PoolError, Refused, Transient, Unknown
 
 NOT_REACHED = "NOT_REACHED"
 
@@ -43,13 +43,9 @@ _BUSY = [
 
 _GONE = ["HANDLE_INVALID", "OBJECT_NOLONGER_EXISTS", "UUID_INVALID"]
 
-_DENIED = [
-    "PERMISSION_DENIED",
-    "RBAC_PERMISSION_DENIED",
-    "SESSION_AUTHENTICATION_FAILED",
-    "SESSION_AUTHORIZATION_FAILED",
-    "USER_IS_NOT_LOCAL_SUPERUSER",
-]
+_DENIED = ["PERMISSION_DENIED", "RBAC_PERMISSION_DENIED", "USER_IS_NOT_LOCAL_SUPERUSER"]
+
+_LOCKED_OUT = ["SESSION_AUTHENTICATION_FAILED", "SESSION_AUTHORIZATION_FAILED"]
 
 # Fault is what the server says of an Async call of a message that has none.
 _BUG = [
@@ -85,6 +81,7 @@ FAMILIES: dict[type[PoolError], tuple[str, ...]] = {
     Busy: tuple(_BUSY),
     Gone: tuple(_GONE),
     Denied: tuple(_DENIED),
+    LockedOut: tuple(_LOCKED_OUT),
     Bug: tuple(_BUG),
     Unknown: tuple(_UNKNOWN),
 }

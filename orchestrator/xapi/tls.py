@@ -13,7 +13,7 @@ from pathlib import Path
 from cryptography import x509
 
 from orchestrator.xapi.settings import PoolSettings
-from workflows.ports import Denied
+from workflows.ports import LockedOut
 
 CONNECT_SECONDS = 5.0
 
@@ -63,22 +63,22 @@ class Trust:
         return f"by the authorities in {self._ca_file}" if self._ca_file else "by the system's authorities"
 
     def wrap(self, sock: socket.socket, host: str) -> ssl.SSLSocket:
-        """TLS over a connected socket, verified before a byte of ours is sent; `Denied` when the server is not who it must be."""
+        """TLS over a connected socket, verified before a byte of ours is sent; `LockedOut` when the server is not who it must be."""
         context = self._by_address if is_address(host) else self._named
         try:
             wrapped = context.wrap_socket(sock, server_hostname=host)
         except ssl.SSLCertVerificationError as error:
-            raise Denied("TLS_NOT_VERIFIED", (host, error.verify_message)) from None
+            raise LockedOut("TLS_NOT_VERIFIED", (host, error.verify_message)) from None
         if self.pins:
             shown = hashlib.sha256(wrapped.getpeercert(binary_form=True) or b"").digest()
             # every pin is compared, so that the time taken tells nothing
             if not sum(hmac.compare_digest(shown, pin) for pin in self.pins):
                 wrapped.close()
-                raise Denied("TLS_FINGERPRINT_DIFFERS", (host, readable(shown)))
+                raise LockedOut("TLS_FINGERPRINT_DIFFERS", (host, readable(shown)))
         return wrapped
 
     def probe(self, host: str, port: int, timeout: float = CONNECT_SECONDS) -> None:
-        """Whether the server there would be trusted; nothing is sent. `Denied` when not, OSError when it is not reached."""
+        """Whether the server there would be trusted; nothing is sent. `LockedOut` when not, OSError when it is not reached."""
         with contextlib.ExitStack() as stack:
             plain = stack.enter_context(socket.create_connection((host, port), timeout))
             stack.enter_context(self.wrap(plain, host))

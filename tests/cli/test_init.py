@@ -51,7 +51,7 @@ def test_without_consent_nothing_is_written(vfo: Vfo, pool: dict[str, Any], tmp_
     [
         (("--fingerprint", "ab" * 32), 2, "the server shows"),
         (("--fingerprint", "abc"), 2, "--fingerprint: not a SHA-256 fingerprint"),
-        (("--username", "nobody", "--yes"), 1, "denied: SESSION_AUTHENTICATION_FAILED"),
+        (("--username", "nobody", "--yes"), 1, "locked out: SESSION_AUTHENTICATION_FAILED"),
         (("--url", "https://127.0.0.1:1", "--yes"), 2, "no certificate could be fetched"),
         (("--url", "xen1", "--yes"), 2, "write the coordinator's address"),
         (("--password-file", "gone", "--yes"), 2, "--password-file 'gone': it cannot be read"),

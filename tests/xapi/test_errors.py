@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.xapi import errors
-from workflows.ports import Bug, Busy, Denied, Gone, PoolError, Refused, Transient, Unknown
+from workflows.ports import Bug, Busy, Denied, Gone, LockedOut, PoolError, Refused, Transient, Unknown
 
 ERRORS = Path(__file__).parents[3] / "shared" / "xenapi" / "errors.json"
 OURS = {"Fault"}  # not a XenAPI code: what the server says of an Async call that does not exist
@@ -24,7 +24,7 @@ def codes() -> dict[str, list[str]]:
 def test_every_code_of_xenapi_has_a_class(codes: dict[str, list[str]]) -> None:
     """Each of xapi's error codes becomes one of the seven named errors, and most of them are refusals."""
     kinds = {code: errors.kind_of(code) for code in codes}
-    assert set(kinds.values()) == {Transient, Busy, Gone, Refused, Denied, Bug, Unknown}
+    assert set(kinds.values()) == {Transient, Busy, Gone, Refused, Denied, LockedOut, Bug, Unknown}
     assert sum(kind is Refused for kind in kinds.values()) > len(codes) * 0.8
 
 
@@ -60,7 +60,7 @@ def test_whatever_says_message_is_a_bug(codes: dict[str, list[str]]) -> None:
         (["NETWORK_SRIOV_INSUFFICIENT_CAPACITY", "OpaqueRef:1"], Refused),
         (["LICENCE_RESTRICTION", "SRIOV"], Refused),
         (["RBAC_PERMISSION_DENIED", "vm.start", "No permission"], Denied),
-        (["SESSION_AUTHENTICATION_FAILED", "root", "Authentication failure"], Denied),
+        (["SESSION_AUTHENTICATION_FAILED", "root", "Authentication failure"], LockedOut),
         (["OTHER_OPERATION_IN_PROGRESS", "VM", "OpaqueRef:1"], Busy),
         (["VDI_IN_USE", "OpaqueRef:1", "destroy"], Busy),
         (["VIF_IN_USE", "OpaqueRef:1", "OpaqueRef:2"], Busy),
