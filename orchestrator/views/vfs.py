@@ -9,7 +9,8 @@ from workflows.ports import Ledger, Pool, PortAccount, PortLook
 def ports(pool: Pool, ledger: Ledger) -> list[dict[str, Any]]:
     """Look at the pool's ports now; one row of plain JSON each, in order of their names.
 
-    *total* of a port that is not known yet is what can be seen of it. *leaked* VFs are held as such by stuck runs; *missing* ones are unaccounted for at this look alone, which is no proof yet.
+    *total* of a port that is not known yet is what can be seen of it. *leaked* VFs are held as such by stuck runs; *missing* ones are
+    unaccounted for at this look alone, which is no proof yet.
     """
     return [_row(pool.name, look, ledger.account(look)) for look in sorted(pool.look_at_ports(), key=lambda look: look.name)]
 
