@@ -33,7 +33,10 @@ def test_an_observer_that_raises_hurts_nobody_else(caplog: pytest.LogCaptureFixt
     def broken(ended: RunEnded) -> None:
         raise RuntimeError("no network")
 
-    plugins = manager.load([plugin(run_ended=broken), plugin(run_ended=told.append)])
+    def hears(ended: RunEnded) -> None:
+        told.append(ended)
+
+    plugins = manager.load([plugin(run_ended=hears), plugin(run_ended=broken)])
     manager.announce(plugins, ENDED)
     assert told == [ENDED]
     assert "failed in run_ended" in caplog.text
