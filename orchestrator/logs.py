@@ -16,7 +16,10 @@ SHARED: list[Processor] = [
 def set_up(level: str, shape: str) -> None:
     """Send all records of *level* and above to standard error, as "text" or "json"."""
     renderer: Processor = (
-        structlog.processors.JSONRenderer() if shape == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.processors.JSONRenderer()
+        if shape == "json"
+        # tracebacks as Python writes them: structlog's own choice, where rich is installed, shows every local variable, secrets included
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
     )
     after: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     after += [structlog.processors.format_exc_info] if shape == "json" else []
