@@ -18,13 +18,17 @@ def _as_before() -> Iterator[None]:
     root.setLevel(level)
 
 
+def _refuse(body: str) -> None:
+    raise RuntimeError(f"{len(body)} bytes were refused")
+
+
 @pytest.mark.parametrize("shape", ["text", "json"])
 def test_a_traceback_shows_no_variable(shape: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A frame of a login holds the password: the log says where it failed, and with which error, and nothing that a variable held."""
     logs.set_up("info", shape)
     body = "".join(("hun", "ter2"))
     try:
-        raise RuntimeError(f"{len(body)} bytes were refused")
+        _refuse(body)
     except RuntimeError:
         logging.getLogger("vfo").exception("not logged in")
     written = capsys.readouterr().err

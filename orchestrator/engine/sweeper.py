@@ -2,16 +2,19 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from orchestrator.broker import Broker
 from orchestrator.engine.timing import Timing
-from state import claims
+from state import claims, setback
 from state.store import Store
 
 logger = logging.getLogger(__name__)
+
+SET_BACK = timedelta(seconds=2)  # a smaller step of the clock is not worth the writing
 
 
 class Sweeper:
@@ -24,6 +27,7 @@ class Sweeper:
         self._timing = timing
         self._sent: dict[UUID, datetime] = {}
         self._earliest: datetime | None = None
+        self._looked_at: datetime | None = None
         self._changed = threading.Condition()
 
     def publish(self, run_ids: Iterable[UUID]) -> None:
@@ -41,8 +45,12 @@ class Sweeper:
                 self._changed.notify()
 
     def sweep(self) -> int:
-        """Publish what is due and has no message on its way; says how many. One query on an index, and nothing is written."""
+        """Publish what is due and has no message on its way; says how many. One query on an index, and nothing is written.
+
+        While as many messages as one look publishes wait for a worker, it adds none: they would only be more of the same.
+        """
         now = self._clock()
+        self._notice_setback(now)
         with self._changed:
             if self._earliest is not None and self._earliest <= now:
                 self._earliest = None
@@ -52,8 +60,9 @@ class Sweeper:
             lost = now - self._timing.republish
             self._sent = {run_id: at for run_id, at in self._sent.items() if at > lost}
             waiting = [run_id for run_id, due_at in due if (sent := self._sent.get(run_id)) is None or sent < due_at]
-        if waiting:
-            self.publish(waiting)
+        if not waiting or self._broker.pending() >= self._timing.at_once:
+            return 0
+        self.publish(waiting)
         return len(waiting)
 
     def run(self, stop: threading.Event) -> None:
@@ -70,8 +79,25 @@ class Sweeper:
         with self._changed:
             self._changed.notify()
 
+    def _notice_setback(self, now: datetime) -> None:
+        """A clock that was set back (by hours, where the machine's was set to local time) would let everything parked wait for as long."""
+        before = self._looked_at or now
+        if before - now >= SET_BACK:
+            logger.warning("the clock was set back by %s: everything that waits looks again", before - now)
+            with self._changed:
+                self._sent.clear()
+                self._earliest = None
+            with self._store.write() as session:
+                setback.bring_forward(session, now=now, lease=self._timing.lease)
+        self._looked_at = now
+
     def _rest(self, stop: threading.Event) -> None:
-        until = self._clock() + self._timing.poll
+        """Until the next look: by a clock that nobody can set, and sooner when something is expected."""
+        until = time.monotonic() + self._timing.poll.total_seconds()
         with self._changed:
-            while not stop.is_set() and (left := min(until, self._earliest or until) - self._clock()) > timedelta():
-                self._changed.wait(left.total_seconds())
+            while not stop.is_set() and (left := until - time.monotonic()) > 0:
+                if self._earliest is not None:
+                    left = min(left, (self._earliest - self._clock()).total_seconds())
+                if left <= 0:
+                    return
+                self._changed.wait(left)

@@ -3,6 +3,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from orchestrator.broker import Acknowledge
+from orchestrator.engine.timing import Timing
+from state import claims
+from state.store import Store
 from tests.engine.machine import Machine, step
 from workflows.outcome import DONE, Wait
 
@@ -72,6 +75,60 @@ def test_one_look_publishes_a_portion(machine: Machine) -> None:
     for run_id in _messages(fresh):
         fresh.turn(run_id)
     assert fresh.engine._sweeper.sweep() == 50
+
+
+def test_no_look_adds_messages_to_a_queue_that_is_full(machine: Machine) -> None:
+    """Workers that are held up for a night find one message for each run, not one for every half minute."""
+    machine.submit(step("a", lambda *_: DONE))
+    for number in range(199):
+        machine.submit(subject=f"vm:{number + 2}")
+    for _ in range(3):
+        machine.pass_time(31)
+        assert machine.engine._sweeper.sweep() == 0
+    assert machine.broker.pending() == 200
+
+
+def test_a_run_that_is_parked_does_not_outwait_a_clock_that_was_set_back(machine: Machine) -> None:
+    """It looks again at once, though by the new time it is not due for two hours, and though a message was sent "later" than now."""
+    run_id = machine.submit(step("a", lambda *_: Wait("", at_most=timedelta(seconds=2))))
+    _messages(machine)
+    machine.turn(run_id)
+    machine.engine._sweeper.sweep()
+    machine.pass_time(-7200)
+    assert machine.engine._sweeper.sweep() == 1
+    assert _messages(machine) == [run_id]
+    assert machine.turn(run_id).due_at == machine.now + timedelta(seconds=2)
+
+
+def test_a_dead_workers_lease_does_not_outlive_a_clock_that_was_set_back(machine: Machine) -> None:
+    """It ends a lease from now, by the new time."""
+    run_id = machine.submit(step("a", lambda *_: DONE))
+    with machine.store.write() as session:
+        claims.claim(session, run_id, now=machine.now, lease=machine.timing.lease)
+    machine.engine._sweeper.sweep()
+    machine.pass_time(-7200)
+    machine.engine._sweeper.sweep()
+    assert machine.run(run_id).due_at == machine.now + machine.timing.lease
+
+
+def test_a_rest_is_no_longer_for_a_clock_that_is_set_back_in_it(store: Store) -> None:
+    """The next look is a moment away by a clock that nobody can set."""
+    machine = Machine(store, timing=Timing(poll=timedelta(milliseconds=20)))
+
+    class Back(threading.Event):
+        """Asked before each look and each wait; every time the clock is set back by a minute."""
+
+        asked = 0
+
+        def is_set(self) -> bool:
+            self.asked += 1
+            machine.pass_time(-60)
+            return self.asked > 20
+
+    thread = threading.Thread(target=machine.engine._sweeper.run, args=(Back(),), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
 
 
 def test_the_next_look_is_not_later_than_what_is_expected(machine: Machine) -> None:
