@@ -1,10 +1,10 @@
 """What we keep of a pool's VFs beside the pool's own truth, in rows; satisfies `workflows.ports.Ledger`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
-from state import inventory, ports
+from state import inventory, ports, promises
 from state.store import Session, Store
 from workflows.ports import PortAccount, PortLook
 
@@ -24,16 +24,17 @@ class PoolLedger:
     def forget_vm(self, vm: str) -> tuple[str, ...]:
         """Remove what we keep of a VM that is gone; says what was removed, in words."""
         with self._store.read() as session:
-            if inventory.get(session, self._pool, vm) is None:
+            if inventory.get(session, self._pool, vm) is None and not promises.to(session, self._pool, vm):
                 return ()
         with self._store.write() as session:
             known = inventory.get(session, self._pool, vm)
-            if known is None:
-                return ()
+            promised = promises.to(session, self._pool, vm)
             inventory.remove(session, self._pool, [vm])
-        return tuple(f"VIF {vif.get('device', '?')} ({vif.get('MAC', '?')}) of VM {known.name}" for vif in known.vifs) or (
-            f"VM {known.name}",
-        )
+            promises.remove(session, self._pool, vm)
+        words = [f"VIF {vif.get('device', '?')} ({vif.get('MAC', '?')}) of VM {known.name}" for vif in known.vifs] if known else []
+        words += [f"VM {known.name}"] if known and not words else []
+        words += [f"the promise of {sum(promised.values())} VFs to VM {known.name if known else vm}"] if promised else []
+        return tuple(words)
 
     def learn(self, look: PortLook) -> PortAccount:
         """Take a look into account; the account after it.
@@ -83,10 +84,48 @@ class PoolLedger:
             ports.hold(session, ports.LeakHold(pool=self._pool, port=port, run_id=run_id, count=mine, since=self._clock()))
             return mine
 
+    def promise(self, look: PortLook, vm: str, count: int, run_id: UUID) -> bool:
+        """Promise *count* VFs of the port to the VM, if they are there besides what is promised to others; whether they are.
+
+        A VF that the VM holds at the look is there for it: it is promised before it is taken off. A promise to the same VM on the same
+        port is replaced, whichever run gave it.
+        """
+        with self._store.write() as session:
+            promised = promises.on(session, self._pool, look.port)
+            promised.pop(vm, None)
+            if count > look.remaining + _held(look, vm) - _outstanding(look, promised):
+                return False
+            row = promises.Promise(pool=self._pool, port=look.port, vm=vm, count=count, run_id=run_id, since=self._clock())
+            promises.put(session, row)
+            return True
+
+    def promised_to(self, vm: str) -> Mapping[str, int]:
+        """What is promised to the VM: port uuid to number of VFs."""
+        with self._store.read() as session:
+            return promises.to(session, self._pool, vm)
+
+    def keep(self, vm: str) -> None:
+        """What was promised to the VM is promised no more."""
+        if not self.promised_to(vm):
+            return
+        with self._store.write() as session:
+            promises.remove(session, self._pool, vm)
+
     def _account(self, session: Session, row: ports.PortRow | None, look: PortLook) -> PortAccount:
         """What the rows say; the total of a port that is not known, or known from another epoch only, counts for nothing."""
         total = row.total if row is not None and row.epoch == look.epoch else 0
-        return PortAccount(total=total, leaked=ports.leaked(session, self._pool, look.port), promised=0)
+        promised = _outstanding(look, promises.on(session, self._pool, look.port))
+        return PortAccount(total=total, leaked=ports.leaked(session, self._pool, look.port), promised=promised)
+
+
+def _held(look: PortLook, vm: str) -> int:
+    """How many VFs of the port the VM holds at the look."""
+    return sum(user.vm == vm for user in look.users)
+
+
+def _outstanding(look: PortLook, promised: Mapping[str, int]) -> int:
+    """How many of the port's free VFs are promised: what a VM holds already of its promise is not free, and is not counted twice."""
+    return sum(max(0, count - _held(look, vm)) for vm, count in promised.items())
 
 
 def _learned(row: ports.PortRow | None, look: PortLook, pool: str) -> ports.PortRow | None:

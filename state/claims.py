@@ -53,7 +53,7 @@ RECORD = (
     update(RUN)
     .where(RUN.c.id == bindparam("run"), RUN.c.claim == bindparam("held"), RUN.c.status == Status.RUNNING)
     .values({name: bindparam(name, type_=RUN.c[name].type) for name in (*Change.__slots__, "takes", "updated_at", "finished_at")})
-    .returning(RUN.c.cancel_requested)
+    .returning(RUN.c.cancel_requested, RUN.c.approved_by)
 )
 
 
@@ -87,19 +87,20 @@ def extend(session: Session, held: Sequence[tuple[UUID, int]], *, until: datetim
 def record(session: Session, run: Run, change: Change, entry: history.Entry | None, *, now: datetime) -> bool:
     """Write what a step came to, with its entry; False (and nothing written) when the claim was lost meanwhile.
 
-    *run* then says what was recorded; its cancel_requested is the row's. A parked run that somebody cancelled meanwhile is due at once.
+    *run* then says what was recorded; its cancel_requested and approved_by are the row's. A parked run that somebody cancelled or approved
+    meanwhile is due at once.
     """
     values = {name: getattr(change, name) for name in Change.__slots__}
     values |= {"takes": 0, "updated_at": now, "finished_at": now if change.due_at is None else None}
     row = session.connection().execute(RECORD, {"run": run.id, "held": run.claim, **values}).first()
     if row is None:
         return False
-    vars(run).update(
-        values, cancel_requested=row.cancel_requested
-    )  # past the ORM's tracking: *run* is of no session, and nobody flushes it
+    approved = row.approved_by != run.approved_by
+    # past the ORM's tracking: *run* is of no session, and nobody flushes it
+    vars(run).update(values, cancel_requested=row.cancel_requested, approved_by=row.approved_by)
     if entry is not None:
         history.add(session, run.id, entry, now=now)
-    if run.cancel_requested and run.phase is Phase.FORWARD and run.status in (Status.WAITING, Status.READY):
+    if (run.cancel_requested or approved) and run.phase is Phase.FORWARD and run.status in (Status.WAITING, Status.READY):
         hurry(session, [run.id], now=now)
         run.due_at = now
     return True

@@ -41,6 +41,7 @@ class Run(Row, table=True):
     *due_at*: the moment from which somebody may take the run: a retry, the end of a wait and the end of a lease are all this. None: ended.
     *claim*: grows with every taking; only who knows the newest may record. *takes*: how often the run was taken since its last record.
     *attempt*: failures in a row at this step. *waits_on*: the key that wakes it before it is due.
+    *approved_by*: the person who approved the run; None: nobody has.
     *reason*: why it stands where it stands (what it waits for, why it ended). *evidence*, *next_command*: for the person who is needed.
     """
 
@@ -70,6 +71,7 @@ class Run(Row, table=True):
     attempt: int = 0
     waits_on: str | None = None
     cancel_requested: bool = False
+    approved_by: str | None = None
     reason: str = ""
     next_command: str = ""
     evidence: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))

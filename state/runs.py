@@ -136,9 +136,28 @@ def retry(session: Session, run_id: UUID, *, now: datetime, by: str) -> Run:
     run = _known(session, run_id)
     if run.status not in RETRIABLE:
         raise Impossible(f"the run is {run.status}: only stuck, refused and undone runs can be tried again")
-    anew: dict[str, Any] = {} if run.status is Status.STUCK else {"step": None, "phase": Phase.FORWARD}
+    anew: dict[str, Any] = {} if run.status is Status.STUCK else {"step": None, "phase": Phase.FORWARD, "approved_by": None}
     _take_up(session, run, now=now, cancel_requested=False, reason=f"tried again by {by}", **anew)
     history.add(session, run_id, history.Entry(run.step or "", "retry", f"tried again by {by}"), now=now)
+    return _known(session, run_id)
+
+
+def approve(session: Session, run_id: UUID, *, now: datetime, by: str) -> Run:
+    """Note that *by* approves of what the run is about to do, asked for yet or not; one that waits looks at once.
+
+    The first approval counts. Raises `Impossible` when the run has ended or is being undone: there is nothing to approve of.
+    """
+    run = _known(session, run_id)
+    if run.status not in ACTIVE:
+        raise Impossible(f"the run is {run.status}" + (": try it again, then approve it" if run.status in RETRIABLE else ""))
+    if run.phase is Phase.UNDO:
+        raise Impossible("the run is being undone")
+    values = {"approved_by": by, "updated_at": now, "due_at": case((RUN.c.status == Status.RUNNING, RUN.c.due_at), else_=now)}
+    approved = session.connection().execute(
+        update(RUN).where(RUN.c.id == run_id, RUN.c.due_at.is_not(None), RUN.c.approved_by.is_(None)).values(values)
+    )
+    if approved.rowcount:
+        history.add(session, run_id, history.Entry(run.step or "", "approve", f"approved by {by}"), now=now)
     return _known(session, run_id)
 
 

@@ -43,6 +43,17 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """The run must have these *things* ("vm:UUID", "port:UUID", "host:UUID", "pool:UUID") for itself before it goes on.
+
+    The engine takes all of them at once and runs the same step again; while another run has one, this run is parked. Whatever it has
+    it keeps until it ends; a stuck run keeps them too, until a person has dealt with it. `World.held` says what the run has.
+    """
+
+    things: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The run is done here: what the later steps would do is so already."""
 
@@ -65,7 +76,7 @@ class Stuck:
     evidence: dict[str, Any] = field(default_factory=dict)
 
 
-Outcome = Done | Wait | Finish | Refuse | Stuck
+Outcome = Done | Wait | Need | Finish | Refuse | Stuck
 
 DONE = Done()
 
@@ -78,3 +89,8 @@ def wake_on_task(pool: str, ref: str) -> str:
 def wake_on_object(pool: str, kind: str, uuid: str) -> str:
     """The key that is woken when this object of the pool changes or goes; *kind* is the XenAPI class in lower case."""
     return f"{kind}:{pool}:{uuid}"
+
+
+def wake_on_approval(run_id: object) -> str:
+    """The key that is woken when a person approves the run (`vfo run ID approve`)."""
+    return f"approval:{run_id}"

@@ -3,10 +3,14 @@
 `orchestrator.xapi` satisfies `Pool`, `orchestrator.ledger` satisfies `Ledger`.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
+
+from workflows.objects import NIC, VM, Host, Network, PoolFacts
+from workflows.tasks import TaskOutcome
 
 
 class PoolError(Exception):
@@ -87,15 +91,18 @@ class PortLook:
 
 @dataclass(frozen=True, slots=True)
 class PortAccount:
-    """What the ledger knows of a port, in VFs: *total* (the most ever accounted for in this epoch), held as *leaked*, *promised*."""
+    """What the ledger knows of a port, in VFs: *total* (the most ever accounted for in this epoch), held as *leaked*, *promised*.
+
+    *promised* counts those of the free ones that are promised to VMs: what a VM holds already of its promise is left out.
+    """
 
     total: int
     leaked: int
     promised: int
 
 
-class Pool(Protocol):
-    """The pool as steps see it. Every call may raise a `PoolError`."""
+class Looking(Protocol):
+    """Reading a pool. Everything is read anew at every call, from the server, never from a mirror. Every call may raise a `PoolError`."""
 
     name: str
 
@@ -104,6 +111,142 @@ class Pool(Protocol):
 
     def vm_exists(self, uuid: str) -> bool:
         """Whether the VM is there (whatever its state)."""
+
+    def facts(self) -> PoolFacts:
+        """The pool itself."""
+
+    def vm(self, uuid: str) -> VM:
+        """The VM, template or snapshot; `Gone` when it is not there."""
+
+    def vms(self) -> tuple[VM, ...]:
+        """All real VMs (no templates, snapshots, control domains), by name. Heavy: for commands and rules, not for steps."""
+
+    def host(self, uuid: str) -> Host:
+        """The host; `Gone` when it is not there."""
+
+    def hosts(self) -> tuple[Host, ...]:
+        """All hosts, by name."""
+
+    def networks(self) -> tuple[Network, ...]:
+        """All networks, by name."""
+
+    def nics(self) -> tuple[NIC, ...]:
+        """All physical PIFs, by host and device."""
+
+    def task(self, ref: str) -> TaskOutcome:
+        """How the task stands; one that ended is destroyed in the pool, so its answer must be recorded."""
+
+    def possible_hosts(self, vm: str) -> tuple[str, ...]:
+        """Where the VM could start now (VM.get_possible_hosts), as uuids."""
+
+
+class Machines(Protocol):
+    """Acting on VMs and VIFs. `begin_...` returns the ref of a task at once (see workflows/tasks.py); the others are done when they return.
+
+    A `begin_...` raises RetryLater while the VM has an operation in progress: what was begun before a crash is never begun twice.
+    """
+
+    def begin_start(self, vm: str, host: str | None = None) -> str:
+        """VM.start, or VM.start_on the host."""
+
+    def begin_clean_shutdown(self, vm: str) -> str:
+        """VM.clean_shutdown: needs the guest's help and may never end."""
+
+    def begin_hard_shutdown(self, vm: str) -> str:
+        """VM.hard_shutdown: pulls the plug."""
+
+    def begin_migrate(self, vm: str, host: str) -> str:
+        """VM.pool_migrate, live."""
+
+    def begin_snapshot(self, vm: str, name: str) -> str:
+        """VM.snapshot (disks only)."""
+
+    def cancel_task(self, ref: str) -> None:
+        """task.cancel; a task that is gone or refuses is no error."""
+
+    def power_state_reset(self, vm: str) -> None:
+        """VM.power_state_reset of a halted VM: what it still holds is released."""
+
+    def block(self, vm: str, operations: Iterable[str], reason: str) -> None:
+        """Add to VM.blocked_operations; an operation that somebody else blocks is left as it is. *reason* begins with "vfo:"."""
+
+    def unblock(self, vm: str, reason: str) -> None:
+        """Remove every block that has exactly this reason, and have allowed_operations computed anew."""
+
+    def note(self, vm: str, key: str, value: str) -> None:
+        """Set a key ("vfo:...") of the VM's other_config, whatever it was."""
+
+    def erase(self, vm: str, key: str) -> None:
+        """Remove a key ("vfo:...") of the VM's other_config; no error when it is not there."""
+
+    def tag(self, vm: str, tag: str) -> None:
+        """Add a tag to a VM or snapshot."""
+
+    def create_vif(self, vm: str, network: str, device: str, mac: str, other_config: Mapping[str, str]) -> str:
+        """VIF.create; the new VIF's uuid. *mac* "" lets xapi choose."""
+
+    def destroy_vif(self, vif: str) -> None:
+        """VIF.destroy; one that is gone is no error."""
+
+    def move_vif(self, vif: str, network: str) -> None:
+        """VIF.move: keeps uuid, MAC, device and the rest. Refuses (`Refused`) to move to an SR-IOV network while the VM is not halted."""
+
+    def destroy_snapshot(self, snapshot: str) -> None:
+        """Destroy a snapshot that bears the tag "vfo", with its disks; `Refused` when it is not ours. One that is gone is no error."""
+
+
+class Networking(Protocol):
+    """Acting on networks, PIFs and SR-IOV."""
+
+    def create_network(self, name: str, other_config: Mapping[str, str]) -> str:
+        """network.create; the uuid."""
+
+    def destroy_network(self, network: str) -> None:
+        """network.destroy, only when no VIF and no PIF is on it (xapi would silently destroy VIFs of halted VMs): else `Refused`."""
+
+    def begin_enable(self, pif: str, network: str) -> str:
+        """network_sriov.create."""
+
+    def begin_disable(self, sriov: str) -> str:
+        """network_sriov.destroy."""
+
+    def begin_plug(self, pif: str) -> str:
+        """PIF.plug."""
+
+    def begin_unplug(self, pif: str) -> str:
+        """PIF.unplug; never of a PIF that is a management interface."""
+
+    def create_vlan(self, logical_PIF: str, tag: int, network: str) -> None:
+        """VLAN.create on top of a logical PIF."""
+
+
+class Hosting(Protocol):
+    """Acting on hosts."""
+
+    def disable_host(self, host: str) -> None:
+        """host.disable: no VM starts there any more."""
+
+    def enable_host(self, host: str) -> None:
+        """host.enable; `Transient` while it is still booting."""
+
+    def evacuation_blockers(self, host: str) -> Mapping[str, tuple[str, ...]]:
+        """host.get_vms_which_prevent_evacuation: VM uuid to [code, parameters]."""
+
+    def begin_evacuate(self, host: str) -> str:
+        """host.evacuate: all or nothing."""
+
+    def begin_reboot(self, host: str) -> str:
+        """host.reboot: reboots under running VMs; only after looking that none is there (`Refused` otherwise, and when enabled)."""
+
+    def restart_toolstack(self, host: str) -> None:
+        """host.restart_agent: guests go on, connections and tasks are cut; being cut itself is no error."""
+
+    def note_host(self, host: str, key: str, value: str | None) -> None:
+        """Set or (None) remove a key ("vfo:...") of the host's other_config."""
+
+
+class Pool(Looking, Machines, Networking, Hosting, Protocol):
+    """The pool as steps see it."""
 
 
 class Ledger(Protocol):
@@ -129,3 +272,16 @@ class Ledger(Protocol):
 
     def holders(self, port: str) -> tuple[UUID, ...]:
         """The runs that hold leaked VFs of the port, the oldest first."""
+
+    def promise(self, look: PortLook, vm: str, count: int, run_id: UUID) -> bool:
+        """Promise *count* VFs of the port to the VM, if they are there besides what is promised to others; whether they are.
+
+        Those that the VM holds at the look count as there: they are promised before they are taken off. Decided in one transaction.
+        A promise to the same VM on the same port is replaced; one that another run gave it is taken over.
+        """
+
+    def promised_to(self, vm: str) -> Mapping[str, int]:
+        """What is promised to the VM: port uuid to number of VFs."""
+
+    def keep(self, vm: str) -> None:
+        """What was promised to the VM is promised no more: it holds its VFs, or does not want them. No error when there was nothing."""

@@ -12,7 +12,11 @@ from workflows.ports import Ledger, Pool
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Handed to every step anew; *announce* tells the observing plugins and never raises."""
+    """Handed to every step anew.
+
+    *announce* tells the observing plugins and never raises. *held*: the things that the run has for itself (see `outcome.Need`).
+    *approved_by*: who approved the run, "" while nobody has.
+    """
 
     run_id: UUID
     title: str
@@ -21,3 +25,5 @@ class World:
     ledger: Ledger
     policy: Policy
     announce: Callable[[Happening], None]
+    held: frozenset[str] = frozenset()
+    approved_by: str = ""

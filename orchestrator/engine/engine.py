@@ -121,6 +121,13 @@ class Engine:
         self._sweeper.publish([run_id])
         return run
 
+    def approve(self, run_id: UUID, *, by: str) -> Run:
+        """Note that somebody approves of what the run is about to do; raises `state.runs.Impossible` with the reason."""
+        with self._store.write() as session:
+            run = runs.approve(session, run_id, now=self._clock(), by=by)
+        self._sweeper.publish([run_id])
+        return run
+
     def retry(self, run_id: UUID, *, by: str) -> Run:
         """Take an ended run up again; raises `state.runs.Impossible` with the reason."""
         with self._store.write() as session:

@@ -1,16 +1,21 @@
 """What a step's result makes of its run: pure, from (workflow, run, result, time) to the row, the history entry and the runs to create."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from orchestrator.engine.faults import Abandon, Again
 from orchestrator.engine.timing import Timing
 from state.claims import Change
 from state.history import Entry
+from state.holds import Holder, wake_key
 from state.run import Phase, Run, Status
-from workflows.outcome import Done, Finish, Outcome, Refuse, Request, Stuck, Wait
+from workflows.outcome import Done, Finish, Need, Outcome, Refuse, Request, Stuck, Wait
 from workflows.workflow import Data, Step, Workflow
+
+HELD_UP = timedelta(minutes=5)  # a holder's end wakes who waits for it; this is for a wake that was lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +28,16 @@ Result = Outcome | Again | Abandon | Cancelled
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """What is to be recorded in one transaction; no entry when nothing is new (a wait goes on for the same reason)."""
+    """What is to be recorded in one transaction; no entry when nothing is new (a wait goes on for the same reason).
+
+    With *needs* it counts when the run gets all of them in that transaction; when another run has one, what *held_up* makes of it counts.
+    """
 
     change: Change
     entry: Entry | None
     follow_up: tuple[Request, ...] = ()
+    needs: tuple[str, ...] = ()
+    held_up: "Callable[[Holder], Next] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +64,16 @@ class Standing:
 
 def apply(standing: Standing, result: Result, data: Data) -> Next:
     """What *result* makes of the run; *data* is what the step left of its data (as before it, when it failed)."""
+    if isinstance(result, Need):
+        return _need(standing, result, data)
     return (_undo if standing.run.phase is Phase.UNDO else _forward)(standing, result, data)
+
+
+def held_up(standing: Standing, data: Data, holder: Holder) -> Next:
+    """The run waits until the holder has ended; where that one waits for this run in its turn, this one gives up what it has."""
+    if holder.circular:
+        return apply(standing, Abandon(f"it would wait for ever: {holder}, which waits for what this run has"), data)
+    return apply(standing, Wait(f"waits for {holder}", on=wake_key(holder.run_id), at_most=HELD_UP), data)
 
 
 def put_aside(run: Run, stuck: Stuck) -> Next:
@@ -129,6 +148,14 @@ def _wait(standing: Standing, wait: Wait, data: Data) -> Next | None:
     due = standing.now + max(wait.at_most, timedelta())
     change = _parked(standing, due, wait.message, data, attempt=0, waits_on=wait.on)
     return Next(change, None if wait.message == standing.run.reason else Entry(standing.step.name, "wait", wait.message))
+
+
+def _need(standing: Standing, need: Need, data: Data) -> Next:
+    """The same step again at once, if the run gets what it needs. The time of the step goes on."""
+    run, due = standing.run, standing.now + standing.timing.lease
+    evidence = run.evidence if run.phase is Phase.UNDO else None
+    change = Change(Status.RUNNING, run.phase, standing.step.name, run.step_began_at, due, data, evidence=evidence)
+    return Next(change, None, needs=need.things, held_up=partial(held_up, standing, data))
 
 
 def _again(standing: Standing, again: Again, data: Data) -> Next | None:

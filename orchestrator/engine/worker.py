@@ -17,14 +17,16 @@ from orchestrator.engine.tally import Tally
 from orchestrator.engine.timing import Timing
 from orchestrator.engine.wakes import Wakes
 from plugins.values import Happening, RunEnded
-from state import claims, runs
+from state import claims, holds, runs
 from state.run import ENDED, Phase, Run, Status
 from state.store import Session, Store
-from workflows.outcome import Done, Outcome, Stuck
+from workflows.outcome import Done, Need, Outcome, Stuck
 from workflows.workflow import Data, Workflow
 from workflows.world import World
 
 logger = logging.getLogger(__name__)
+
+LETS_GO = ENDED - {Status.STUCK}  # what a stuck run has, nobody may touch before a person has looked
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,14 @@ class Workshop:
     stopping: threading.Event = field(default_factory=threading.Event)
 
 
+@dataclass(slots=True)
+class Hand:
+    """A run that a worker has taken, with the things that it has for itself."""
+
+    run: Run
+    held: frozenset[str]
+
+
 class Worker:
     """Works on one run at a time, in the thread that calls it."""
 
@@ -56,53 +66,51 @@ class Worker:
         What the database refuses is logged and costs no more than the lease: the run is taken up again when that ends.
         """
         try:
-            run = self._take(run_id, acknowledge)
-            if run is not None:
-                with self._shop.heartbeat.holding(run):
-                    while run.status is Status.RUNNING and self._step(run):
+            hand = self._take(run_id, acknowledge)
+            if hand is not None:
+                with self._shop.heartbeat.holding(hand.run):
+                    while hand.run.status is Status.RUNNING and self._step(hand):
                         pass
         except Exception:  # a worker outlives what one run does to it
             logger.exception("run %s could not be taken or recorded; it goes on when its lease ends", run_id)
             self._shop.tally.count("claim", "broken")
 
-    def _take(self, run_id: UUID, acknowledge: Callable[[], None]) -> Run | None:
+    def _take(self, run_id: UUID, acknowledge: Callable[[], None]) -> Hand | None:
         """The run, claimed; the message is done with as soon as that is committed, and no longer than that."""
+
+        def take(session: Session) -> Hand | None:
+            run = claims.claim(session, run_id, now=self._shop.clock(), lease=self._shop.timing.lease)
+            return None if run is None else Hand(run, holds.of(session, run_id))
+
         try:
-            run = self._shop.store.together(
-                lambda session: claims.claim(session, run_id, now=self._shop.clock(), lease=self._shop.timing.lease)
-            )
+            hand = self._shop.store.together(take)
         finally:
             acknowledge()
-        self._shop.tally.count("claim", "refused" if run is None else "taken")
-        return run
+        self._shop.tally.count("claim", "refused" if hand is None else "taken")
+        return hand
 
-    def _step(self, run: Run) -> bool:
+    def _step(self, hand: Hand) -> bool:
         """One step: act, then record; False when the claim was lost meanwhile."""
-        shop, mark = self._shop, self._shop.wakes.mark()
-        result = self._next(run)
+        shop, run, mark = self._shop, hand.run, self._shop.wakes.mark()
+        result = self._next(hand)
         now = shop.clock()
-        change = result.change
-        if shop.stopping.is_set() and change.status is Status.RUNNING:
-            change = dataclasses.replace(change, status=Status.READY, due_at=now)
-
-        def record(session: Session) -> list[UUID] | None:
-            if not claims.record(session, run, change, result.entry, now=now):
-                return None
-            return [runs.create(session, request, now=now)[0].id for request in result.follow_up]
-
-        followed = shop.store.together(record)
-        if followed is None:
+        if shop.stopping.is_set() and result.change.status is Status.RUNNING:  # what it needs it asks for again
+            result = dataclasses.replace(result, change=dataclasses.replace(result.change, status=Status.READY, due_at=now), needs=())
+        due = shop.store.together(lambda session: _record(session, hand, result, now))
+        if due is None:
             logger.warning("run %s was taken by somebody else meanwhile: what step %s came to does not count here", run.id, run.step)
             shop.tally.count("claim", "lost")
             return False
-        if followed:
-            shop.sweeper.publish(followed)
+        if result.needs and run.status is Status.RUNNING:
+            hand.held |= frozenset(result.needs)
+        if due:
+            shop.sweeper.publish(due)
         self._tell(run, mark)
         return True
 
-    def _next(self, run: Run) -> execution.Next:
+    def _next(self, hand: Hand) -> execution.Next:
         """What the run comes to by its next step, acting on the way; a run that cannot be worked on is put aside."""
-        timing, workflow = self._shop.timing, self._shop.workflows.get(run.workflow)
+        run, timing, workflow = hand.run, self._shop.timing, self._shop.workflows.get(hand.run.workflow)
         position = None if workflow is None else 0 if run.step is None else workflow.position(run.step)
         if workflow is None or position is None:
             what = f"no workflow {run.workflow}" if workflow is None else f"no step {run.step} in workflow {run.workflow}"
@@ -113,10 +121,10 @@ class Worker:
         standing = execution.Standing(workflow, run, position, self._shop.clock(), timing)
         if run.cancel_requested and run.phase is Phase.FORWARD:
             return execution.apply(standing, execution.Cancelled(), run.data)
-        result, data = self._act(standing)
+        result, data = self._act(standing, hand.held)
         return execution.apply(dataclasses.replace(standing, now=self._shop.clock()), result, data)
 
-    def _act(self, standing: execution.Standing) -> tuple[execution.Result, Data]:
+    def _act(self, standing: execution.Standing, held: frozenset[str]) -> tuple[execution.Result, Data]:
         """Run the step (or its undo) on a copy of the data, which counts only when the step came to an outcome."""
         run, step = standing.run, standing.step
         action = step.undo if run.phase is Phase.UNDO else step.action
@@ -124,8 +132,9 @@ class Worker:
             if action is None:
                 return Done("this version has nothing to undo here"), run.data
             data: Data = orjson.loads(orjson.dumps(run.data))
-            outcome = action(self._shop.worlds(run, standing.now), data)
-            _check(outcome, data)
+            world = dataclasses.replace(self._shop.worlds(run, standing.now), held=held, approved_by=run.approved_by or "")
+            outcome = action(world, data)
+            _check(outcome, data, held)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - judged below; a step that calls exit ends itself, not its worker
             verdict = faults.judge(error, tries=self._shop.timing.tries)
             self._shop.tally.count("fault", type(error).__name__)
@@ -137,6 +146,8 @@ class Worker:
     def _tell(self, run: Run, mark: int) -> None:
         """After the record: the end is announced; a wake that came before the run was parked is made good."""
         shop = self._shop
+        if run.status in LETS_GO:
+            shop.wakes.note([holds.wake_key(run.id)])
         if run.status in ENDED:
             shop.tally.count("ended", run.status)
             now = run.updated_at
@@ -150,7 +161,26 @@ class Worker:
                 shop.sweeper.expect(run.due_at)
 
 
-def _check(outcome: Outcome, data: Data) -> None:
+def _record(session: Session, hand: Hand, result: execution.Next, now: datetime) -> list[UUID] | None:
+    """Record what a step came to, and take or release what the run needs, in one transaction.
+
+    The runs that are due by it: follow-ups, and those that waited for its end. None when the claim was lost.
+    """
+    run = hand.run
+    if not claims.record(session, run, result.change, result.entry, now=now):
+        return None
+    if result.needs and (holder := holds.take(session, run, result.needs, now=now)) is not None:
+        assert result.held_up is not None  # noqa: S101 - whoever needs something says what follows when it is held
+        instead = result.held_up(holder)
+        claims.record(session, run, instead.change, instead.entry, now=now)
+    due = [runs.create(session, request, now=now)[0].id for request in result.follow_up]
+    if hand.held and run.status in LETS_GO:
+        holds.release(session, run.id)
+        due += claims.wake(session, [holds.wake_key(run.id)], now=now)
+    return due
+
+
+def _check(outcome: Outcome, data: Data, held: frozenset[str]) -> None:
     """Raises `TypeError` when the step returned something else, or left what a row cannot keep."""
     if not isinstance(outcome, Outcome):
         raise TypeError(f"a step ends in an outcome, not in {type(outcome).__name__}")
@@ -159,3 +189,5 @@ def _check(outcome: Outcome, data: Data) -> None:
         orjson.dumps(outcome.evidence)
     elif isinstance(outcome, Done):
         orjson.dumps([request.data for request in outcome.follow_up])
+    elif isinstance(outcome, Need) and held.issuperset(outcome.things):
+        raise ValueError(f"a step asks for what its run has already: {', '.join(outcome.things)}")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -18,7 +18,7 @@ from tests.engine.machine import Machine
 from workflows.catalogue import WORKFLOWS
 from workflows.outcome import Request
 from workflows.policy import Policy, ReclaimPolicy
-from workflows.ports import PortLook, User
+from workflows.ports import Pool, PortLook, User
 from workflows.reclaim import RECLAIM
 from workflows.world import World
 
@@ -51,7 +51,7 @@ def _scene(store: Store, remaining: int) -> tuple[Machine, StillPool]:
     policy = Policy(reclaim=ReclaimPolicy(grace=timedelta(seconds=30), looks=3))
 
     def worlds(run: Run, at: datetime) -> World:
-        return World(run.id, run.title, at, pool, ledger, policy, pool.told.append)
+        return World(run.id, run.title, at, cast("Pool", pool), ledger, policy, pool.told.append)
 
     machine = Machine(store, worlds)
     vifs: list[dict[str, Any]] = [{"uuid": "vif-1", "device": "0", "MAC": "aa", "network": "net"}]

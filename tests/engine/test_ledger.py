@@ -116,6 +116,46 @@ def test_a_vm_that_is_gone_is_forgotten_in_words(ledger: PoolLedger, store: Stor
     assert ledger.forget_vm("vm") == ()
 
 
+def test_the_last_vf_is_promised_once(ledger: PoolLedger) -> None:
+    """Two that want it: one gets it, the other one is told that there is none, and what is free is not all there for the taking."""
+    look = replace(LOOK, remaining=1)
+    assert ledger.promise(look, "a", 1, ONE)
+    assert not ledger.promise(look, "b", 1, TWO)
+    assert ledger.promised_to("a") == {"s1": 1}
+    assert ledger.account(look).promised == 1
+    ledger.keep("a")
+    ledger.keep("a")
+    assert (ledger.promised_to("a"), ledger.account(look).promised) == ({}, 0)
+    assert ledger.promise(look, "b", 1, TWO)
+
+
+def test_a_vm_is_promised_the_vf_that_it_holds(ledger: PoolLedger) -> None:
+    """Before it is taken off: no other VF need be free for it, none is counted twice, and when it is off it is nobody else's."""
+    full = replace(LOOK, remaining=0)
+    assert ledger.promise(full, "vm", 1, ONE)
+    assert ledger.account(full).promised == 0
+    off = replace(LOOK, remaining=1, users=())
+    assert ledger.account(off).promised == 1
+    assert not ledger.promise(off, "b", 1, TWO)
+
+
+def test_a_promise_is_replaced_and_taken_over(ledger: PoolLedger) -> None:
+    """The same VM on the same port, whichever run asks: promises do not add up, and one that cannot be raised stays as it was."""
+    look = replace(LOOK, remaining=2)
+    assert ledger.promise(look, "a", 2, ONE)
+    assert ledger.promise(look, "a", 1, TWO)
+    assert ledger.promise(look, "b", 1, TWO)
+    assert not ledger.promise(look, "a", 2, ONE)
+    assert (ledger.promised_to("a"), ledger.account(look).promised) == ({"s1": 1}, 2)
+
+
+def test_what_is_promised_to_a_vm_that_is_gone_is_forgotten(ledger: PoolLedger) -> None:
+    """Also to one that was known for nothing else, and in words."""
+    assert ledger.promise(LOOK, "vm", 2, ONE)
+    assert ledger.forget_vm("vm") == ("the promise of 2 VFs to VM vm",)
+    assert ledger.promised_to("vm") == {}
+
+
 def test_pools_do_not_see_each_other_s_ports(store: Store, ledger: PoolLedger) -> None:
     """The same port uuid in another pool is another port."""
     ledger.learn(LOOK)

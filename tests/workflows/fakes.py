@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 from plugins.values import Happening
 from workflows.outcome import Outcome, Wait
 from workflows.policy import Policy, ReclaimPolicy
-from workflows.ports import PortAccount, PortLook, User
+from workflows.ports import Ledger, Pool, PortAccount, PortLook, User
 from workflows.workflow import Workflow
 from workflows.world import World
 
@@ -88,7 +88,8 @@ class Journey:
     waits: list[Wait] = field(default_factory=list)
 
     def world(self) -> World:
-        return World(self.run_id, "VM web-1", self.clock.now, self.pool, self.ledger, self.policy, self.told.append)
+        pool, ledger = cast("Pool", self.pool), cast("Ledger", self.ledger)  # as much of both as these steps use
+        return World(self.run_id, "VM web-1", self.clock.now, pool, ledger, self.policy, self.told.append)
 
     def run(self, workflow: Workflow, data: dict[str, Any]) -> list[tuple[str, Outcome]]:
         """What each step ended in, up to and with the one that ended the run."""
