@@ -29,6 +29,9 @@ class Client:
     Every call may raise a named error of `workflows.ports`. What certainly took no effect (nobody was reached, the server was not the
     coordinator, the session had ended), and reads that were cut, are tried again for *patience* seconds (the settings' if None; 0: not
     at all) and are `Transient` after that. Everything else goes out once: what was cut after it was sent is `Unknown`.
+
+    Once a call's patience was in vain the next ones are tried once, until one gets through: who waits for a pool that is away for long
+    is in the way of those who work on another.
     """
 
     def __init__(self, settings: PoolSettings) -> None:
@@ -36,6 +39,7 @@ class Client:
         self._patience = settings.patience.total_seconds()
         self._login = Login(settings)
         self._stop = threading.Event()
+        self._away = False
 
     def call(self, method: str, *params: Any, timeout: float = TIMEOUT, patience: float | None = None) -> Any:
         """Call *method* ("VM.get_record") with its parameters, the session left out; its result as it came (numbers: use `fetch`).
@@ -101,13 +105,19 @@ class Client:
 
     def _patiently(self, method: str, params: tuple[Any, ...], limits: Limits, patience: float | None, then: Callable[[JSON], T]) -> T:
         """Try once, and again as long as the class says."""
-        repeated = (Unreachable, _ReadCut) if only_reads(method) else Unreachable
-        raw = retry.patiently(
-            lambda: self._once(method, params, limits),
-            patience=self._patience if patience is None else patience,
-            on=repeated,
-            stop=self._stop,
-        )
+        repeated = (Unreachable, _ReadCut) if only_reads(method) else (Unreachable,)
+        waits_out = patience is None
+        if patience is None:
+            patience = 0 if self._away else self._patience
+        try:
+            raw = retry.patiently(lambda: self._once(method, params, limits), patience=patience, on=repeated, stop=self._stop)
+        except repeated as error:
+            if waits_out and not self._stop.is_set():
+                self._away = True
+                if isinstance(error, _ReadCut):  # who hears and does not answer may have a successor, as one who is not reached
+                    self._login.leave_any()
+            raise
+        self._away = False
         return then(raw)
 
     def _once(self, method: str, params: tuple[Any, ...], limits: Limits) -> JSON:

@@ -21,6 +21,8 @@ from workflows.ports import Denied, PoolError, Transient
 logger = logging.getLogger(__name__)
 
 DENIED_SECONDS = 10.0
+LONGEST_REST = 10.0
+QUICK_SEARCH = 0.2
 LOCK_SECONDS = 1.0
 
 
@@ -34,9 +36,10 @@ class _Host(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """A search for the coordinator that failed: when it began (monotonic seconds) and why."""
+    """A search for the coordinator that failed: when it began and ended (monotonic seconds), and why."""
 
     began: float
+    ended: float
     error: PoolError
 
 
@@ -79,15 +82,23 @@ class Login:
     def _still(self, failed: _Failed, asked: float) -> bool:
         """Whether that failure answers somebody who asked at *asked*.
 
-        A refused password is not tried again at once: accounts get locked.
+        A refused password is not tried again at once: accounts get locked. Nor is a search that took long, as where hosts are silent: it
+        is not repeated for as long as it took, so that a thousand runs do not wait in a queue for one search each.
         """
-        return failed.began >= asked or (isinstance(failed.error, Denied) and asked < failed.began + DENIED_SECONDS)
+        took = failed.ended - failed.began
+        rest = DENIED_SECONDS if isinstance(failed.error, Denied) else min(LONGEST_REST, took) if took > QUICK_SEARCH else 0.0
+        return failed.began >= asked or asked < failed.ended + rest
 
     def leave(self, session: Session) -> None:
         """Somebody found that *session* is dead or its server gone: the next one to ask logs in anew, unless another already did."""
         with self._lock:
             if self._session is session:
                 self._session = None
+
+    def leave_any(self) -> None:
+        """Whichever session there is, its server does not answer: the next one to ask looks for the coordinator anew."""
+        with self._lock:
+            self._session = None
 
     def _log_in(self) -> Session:
         """Try every candidate. A refused password ends the search, and so does what cannot be explained by an election or a restart."""
@@ -103,7 +114,7 @@ class Login:
             else:
                 self._failed = None
                 return session
-        self._failed = _Failed(began, _judged(faults))
+        self._failed = _Failed(began, time.monotonic(), _judged(faults))
         raise errors.again(self._failed.error)
 
     def _candidates(self) -> Iterator[str]:

@@ -142,6 +142,70 @@ def test_patience_ends(serve: Serve, connect: Connect) -> None:
     assert caught.value.code == "NOT_REACHED"
 
 
+def test_a_pool_that_is_away_for_long_is_waited_for_once(serve: Serve, connect: Connect) -> None:
+    """After one call's patience was in vain the next ones are tried once each, until one gets through; then there is patience again."""
+    away = threading.Event()
+
+    def script(method: str, _params: list[Any]) -> Any:
+        if method == "session.login_with_password" and away.is_set():
+            raise Failure("HOST_IS_SLAVE")
+        return ""
+
+    server = serve(script)
+    client = connect(server, patience=timedelta(seconds=0.4))
+
+    def tries() -> int:
+        before = server.heard("session.login_with_password")
+        with pytest.raises(Transient):
+            client.call("VM.get_all")
+        return server.heard("session.login_with_password") - before
+
+    away.set()
+    assert tries() > 1
+    assert [tries(), tries()] == [1, 1]
+    away.clear()
+    client.call("VM.get_all")
+    away.set()
+    server.session = "OpaqueRef:another"
+    assert tries() > 1
+
+
+def test_a_coordinator_that_hears_and_does_not_answer_is_left(serve: Serve, connect: Connect) -> None:
+    """After the patience another member is asked who the coordinator is now."""
+    silent = threading.Event()
+
+    def script(_method: str, _params: list[Any]) -> Any:
+        if silent.is_set():
+            raise Cut
+        return ""
+
+    first = serve(script)
+    second = serve(host="127.0.0.2", port=first.port)
+    first.hosts = second.hosts = ["127.0.0.1", "127.0.0.2"]
+    client = connect(first, patience=timedelta(seconds=0.2))
+    client.call("VM.get_all")
+    silent.set()
+    with pytest.raises(Transient):
+        client.call("VM.get_all")
+    client.call("VM.get_all")
+    assert client.address == second.netloc
+
+
+def test_a_search_that_took_long_is_not_repeated_at_once(serve: Serve, connect: Connect) -> None:
+    """Where hosts are silent a search takes a minute: who asks just after it gets its answer."""
+
+    def script(_method: str, _params: list[Any]) -> Any:
+        threading.Event().wait(0.5)
+        raise Failure("HOST_IS_SLAVE")
+
+    server = serve(script)
+    client = connect(server)
+    for _ in range(5):
+        with pytest.raises(Transient):
+            client.call("VM.get_all", patience=0)
+    assert server.heard("session.login_with_password") == 1
+
+
 def test_threads_that_wait_share_one_failed_search(serve: Serve, connect: Connect) -> None:
     """A search that failed while others waited for it answers them too, so that a large pool that is down is not searched in a queue."""
     asked = threading.Event()
