@@ -1,5 +1,6 @@
 """Logged in, once, at the coordinator, wherever it is now."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -133,7 +134,8 @@ class Login:
         fault: PoolError
         try:
             session.login_with_password(self._settings.username, self._settings.password, API_VERSION, ORIGINATOR)
-            self._learn(session)
+            with self._given_back(session):
+                self._learn(session)
         except XenAPI.Failure as failure:
             fault = errors.named(failure.details)
             if fault.code == "HOST_IS_SLAVE" and fault.details:
@@ -151,7 +153,6 @@ class Login:
         pools = decode.into(dict[str, _Pool], session.invoke("pool.get_all_records", (), limits))
         uuid = next(iter(pools.values())).uuid if pools else ""
         if self._pool and uuid != self._pool:
-            session.logout()
             raise Unreachable("OTHER_POOL", (f"{session.transport.url} belongs to pool {uuid}, not {self._pool}",))
         hosts = decode.into(dict[str, _Host], session.invoke("host.get_all_records", (), limits))
         self._pool = uuid
@@ -175,12 +176,24 @@ class Login:
             session, self._session = self._session, None
             self._lock.release()
         if session is not None:
-            try:
-                session.logout()
-            except (XenAPI.Failure, PoolError) as error:
-                logger.debug("pool %s: not logged out: %s", self._settings.name, type(error).__name__)
+            self._log_out(session)
         for transport in list(self._transports.values()):
             transport.close()
+
+    @contextlib.contextmanager
+    def _given_back(self, session: Session) -> Iterator[None]:
+        """A session that an error keeps from being used is logged out: the server keeps few for us, and would drop one that is used."""
+        try:
+            yield
+        except (XenAPI.Failure, PoolError):
+            self._log_out(session)
+            raise
+
+    def _log_out(self, session: Session) -> None:
+        try:
+            session.logout()
+        except (XenAPI.Failure, PoolError) as error:
+            logger.debug("pool %s: not logged out: %s", self._settings.name, type(error).__name__)
 
 
 def _judged(faults: list[PoolError]) -> PoolError:

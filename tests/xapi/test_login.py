@@ -10,7 +10,7 @@ import pytest
 from orchestrator.xapi import tls
 from orchestrator.xapi.client import Client
 from tests.xapi.scripted import Cut, Failure, Server, Silence, certificate_context
-from workflows.ports import Denied, Transient, Unknown
+from workflows.ports import Bug, Denied, Transient, Unknown
 
 Serve = Callable[..., Server]
 Connect = Callable[..., Client]
@@ -204,6 +204,22 @@ def test_a_search_that_took_long_is_not_repeated_at_once(serve: Serve, connect: 
         with pytest.raises(Transient):
             client.call("VM.get_all", patience=0)
     assert server.heard("session.login_with_password") == 1
+
+
+def test_a_session_that_leads_to_nothing_is_logged_out(serve: Serve, connect: Connect) -> None:
+    """A server that lets us in and then fails gets its session back each time, or hours of trying would leave hundreds there."""
+
+    def script(method: str, _params: list[Any]) -> Any:
+        if method == "host.get_all_records":
+            raise Failure("INTERNAL_ERROR", "starting")
+        return {"OpaqueRef:p": {"uuid": "pool-1"}} if method == "pool.get_all_records" else ""
+
+    server = serve(script)
+    client = connect(server)
+    for _ in range(3):
+        with pytest.raises(Bug):
+            client.call("VM.get_all", patience=0)
+    assert (server.logins, server.heard("session.logout")) == (3, 3)
 
 
 def test_threads_that_wait_share_one_failed_search(serve: Serve, connect: Connect) -> None:
