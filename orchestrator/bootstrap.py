@@ -83,7 +83,12 @@ def absent(name: str) -> Pool:
 def policy(loaded: Loaded) -> Policy:
     """What the steps are told of the configuration."""
     reclaim = loaded.settings.reclaim
-    return Policy(reclaim=ReclaimPolicy(grace=reclaim.grace, looks=reclaim.looks, settle=reclaim.settle))
+    return Policy(
+        reclaim=ReclaimPolicy(grace=reclaim.grace, looks=reclaim.looks, settle=reclaim.settle),
+        reboot=loaded.settings.reboot.policy(),
+        sriov={name: wanted.policy(name) for name, wanted in loaded.settings.sriov.items()},
+        maintenance={name: window.window() for name, window in loaded.settings.maintenance.items()},
+    )
 
 
 def examine(loaded: Loaded, name: str) -> list[dict[str, Any]]:

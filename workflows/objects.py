@@ -83,7 +83,10 @@ class VM:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host. *boot_time* and *agent_start_time* are seconds since the epoch by the host's clock; 0 where it does not say."""
+    """A host. *boot_time* and *agent_start_time* are seconds since the epoch by the host's clock; 0 where it does not say.
+
+    *iommu*: whether it is on (host.chipset_info); None where XenAPI does not tell.
+    """
 
     uuid: str
     name: str
@@ -96,6 +99,7 @@ class Host:
     resident_vms: tuple[str, ...]
     other_config: Mapping[str, str]
     current_operations: tuple[str, ...]
+    iommu: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,7 @@ class NIC:
 
     *sriov* is the uuid of its network_sriov (None: not enabled), with *mode*, *requires_reboot*, the *network*'s uuid, the *logical_PIF*'s
     uuid and whether that is *attached*. *vlans* counts VLANs on the logical PIF and on the physical one; *bond_slave*: it is in a bond.
+    *tagged*: the VLANs on the logical PIF, as (tag, uuid of the network). *management*: it carries a management interface.
     """
 
     uuid: str
@@ -138,6 +143,8 @@ class NIC:
     network: str | None
     logical_PIF: str | None
     attached: bool
+    tagged: tuple[tuple[int, str], ...] = ()
+    management: bool = False
 
 
 @dataclass(frozen=True, slots=True)

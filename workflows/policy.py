@@ -1,7 +1,11 @@
 """What the administrator allows and wants, as frozen values: the configuration fills them, the steps read them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+
+from workflows.wanted import RebootPolicy, SriovPolicy
+from workflows.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +27,6 @@ class Policy:
     """All policies, by subject."""
 
     reclaim: ReclaimPolicy = field(default_factory=ReclaimPolicy)
+    reboot: RebootPolicy = field(default_factory=RebootPolicy)
+    sriov: Mapping[str, SriovPolicy] = field(default_factory=dict)
+    maintenance: Mapping[str, Window] = field(default_factory=dict)

@@ -217,7 +217,10 @@ class Networking(Protocol):
         """PIF.unplug; never of a PIF that is a management interface."""
 
     def create_vlan(self, logical_PIF: str, tag: int, network: str) -> None:
-        """VLAN.create on top of a logical PIF."""
+        """VLAN.create on top of a logical PIF; one that is there already is no error."""
+
+    def remove_vlan(self, logical_PIF: str, tag: int) -> None:
+        """VLAN.destroy of the VLAN with this tag on the logical PIF; none is no error. `Refused` while a running VM uses it."""
 
 
 class Hosting(Protocol):

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from orchestrator.config.durations import Duration
+from orchestrator.config.section import Section
+from orchestrator.config.sriov import Maintenance, Reboot, Sriov
 
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
@@ -31,12 +33,6 @@ def _fingerprints(value: object) -> object:
     if any(not FINGERPRINT.fullmatch(one) for one in plain):
         raise ValueError("write the SHA-256 of the certificate, 64 hexadecimal digits; `vfo init` shows it")
     return tuple(plain)
-
-
-class Section(BaseModel):
-    """A table of the file: unknown keys are errors, nothing changes after it was read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Pool(Section):
@@ -140,3 +136,28 @@ class Config(Section):
     serve: Serve = Serve()
     log: Log = Log()
     metrics: Metrics = Metrics()
+    reboot: Reboot = Reboot()
+    sriov: dict[str, Sriov] = Field(default_factory=dict)
+    maintenance: dict[str, Maintenance] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _names_are_there(self) -> "Config":
+        for name, wanted in self.sriov.items():
+            if wanted.pool is not None and wanted.pool not in self.pools:
+                raise ValueError(f"sriov.{name}.pool = {wanted.pool!r}: there is no pool of that name")
+            absent = [window for window in wanted.maintenance if window not in self.maintenance]
+            if absent or (wanted.reboot == "window" and not self.maintenance):
+                missing = repr(absent[0]) if absent else "a window"
+                raise ValueError(f"sriov.{name}.maintenance: there is no table [maintenance.NAME] for {missing}")
+        _assert_one_each(self.sriov)
+        return self
+
+
+def _assert_one_each(wanted: dict[str, Sriov]) -> None:
+    """Two tables for one network of one pool would undo each other."""
+    seen: dict[str, tuple[str, str | None]] = {}
+    for name, one in wanted.items():
+        for other, (network, pool) in seen.items():
+            if network == one.network and (pool is None or one.pool is None or pool == one.pool):
+                raise ValueError(f"sriov.{name}.network = {one.network!r}: sriov.{other} has it already")
+        seen[name] = (one.network, one.pool)
