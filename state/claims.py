@@ -74,6 +74,11 @@ def claim(session: Session, run_id: UUID, *, now: datetime, lease: timedelta) ->
     return None if taken is None else Run(**taken._asdict())
 
 
+def is_taken(session: Session, run_id: UUID) -> bool:
+    """Whether somebody took the run and has not recorded what came of it, be the lease over or not."""
+    return session.connection().execute(select(RUN.c.id).where(RUN.c.id == run_id, RUN.c.status == Status.RUNNING)).first() is not None
+
+
 def extend(session: Session, held: Sequence[tuple[UUID, int]], *, until: datetime) -> set[UUID]:
     """Keep the runs held under these claims until then; says which of them are still held."""
     if not held:

@@ -35,7 +35,13 @@ class Heartbeat:
             yield
         finally:
             with self._lock:
-                del self._held[run.id]
+                if self._held.get(run.id) == run.claim:
+                    del self._held[run.id]
+
+    def holds(self, run_id: UUID) -> bool:
+        """Whether the run is being worked on here, under whatever claim."""
+        with self._lock:
+            return run_id in self._held
 
     def beat(self) -> set[UUID]:
         """Extend the leases of what has been held for a beat; says which runs were lost to somebody else."""

@@ -76,9 +76,15 @@ class Worker:
             self._shop.tally.count("claim", "broken")
 
     def _take(self, run_id: UUID, acknowledge: Callable[[], None]) -> Hand | None:
-        """The run, claimed; the message is done with as soon as that is committed, and no longer than that."""
+        """The run, claimed; the message is done with as soon as that is committed, and no longer than that.
+
+        A run that another worker of this process is at stays there, even when its lease ended unkept (the clock was set forward, the
+        database was locked for long): two of us would act at the same time, and the next beat keeps it.
+        """
 
         def take(session: Session) -> Hand | None:
+            if self._shop.heartbeat.holds(run_id) and claims.is_taken(session, run_id):
+                return None
             run = claims.claim(session, run_id, now=self._shop.clock(), lease=self._shop.timing.lease)
             return None if run is None else Hand(run, holds.of(session, run_id))
 

@@ -43,6 +43,21 @@ def test_a_run_that_was_lost_is_named_and_not_touched(machine: Machine) -> None:
         assert machine.run(run.id).due_at == other.due_at
 
 
+def test_whoever_lets_go_of_an_old_claim_leaves_the_new_one_held(machine: Machine) -> None:
+    """Two workers of a process may have had the run one after the other: the later one's lease is kept on."""
+    old = _taken(machine, machine.submit(step("a", lambda *_: DONE)))
+    heartbeat = machine.engine._heartbeat
+    outer = heartbeat.holding(old)
+    outer.__enter__()
+    machine.pass_time(15)
+    with heartbeat.holding(_taken(machine, old.id)):
+        outer.__exit__(None, None, None)
+        heartbeat.beat()
+        machine.pass_time(5)
+        assert heartbeat.beat() == set()
+        assert machine.run(old.id).due_at == machine.now + machine.timing.lease
+
+
 def test_three_beats_fit_into_a_lease(machine: Machine) -> None:
     """One missed beat must not lose the run."""
     assert machine.timing.heartbeat * 3 <= machine.timing.lease

@@ -234,6 +234,32 @@ def test_cancelling_before_the_run_began_ends_it_refused(machine: Machine) -> No
     assert (run.status, run.data) == (Status.REFUSED, {})
 
 
+def test_a_run_whose_lease_ended_is_not_taken_from_a_worker_of_the_same_process(machine: Machine) -> None:
+    """The clock was set forward in the middle of the step: nobody here begins it a second time, and the next beat keeps it."""
+    seen: list[int] = []
+
+    def slow(_: World, __: Data) -> Outcome:
+        machine.engine._heartbeat.beat()
+        machine.pass_time(3600)
+        seen.append(machine.turn(run_id).claim)
+        machine.engine._heartbeat.beat()
+        assert machine.run(run_id).due_at == machine.now + machine.timing.lease
+        return DONE
+
+    run_id = machine.submit(step("a", slow))
+    assert machine.turn(run_id).status is Status.DONE
+    assert seen == [1]
+
+
+def test_a_run_that_was_parked_is_taken_though_its_worker_is_not_quite_through(machine: Machine) -> None:
+    """What is recorded is anybody's: a wake that comes while the first worker still tells of the parking is followed at once."""
+    run_id = machine.submit(step("a", lambda *_: Wait("", at_most=timedelta(hours=1))))
+    machine.turn(run_id)
+    with machine.engine._heartbeat.holding(machine.run(run_id)):
+        machine.pass_time(3600)
+        assert machine.turn(run_id).claim == 2
+
+
 def test_a_wake_between_the_look_and_the_parking_is_not_lost(machine: Machine) -> None:
     """The change came after the step had looked: the run is due at once instead of at the end of its wait."""
 
