@@ -73,6 +73,7 @@ class PortLook:
     (VLANs on it included) whose VM is resident on the host. *in_flight* says in sentences why the numbers cannot be trusted at this
     moment; empty when they can. *records* is how many VFs the host's PCI records give this port, None where XenAPI cannot tell.
     *epoch* changes whenever the VFs were made anew (plugged, enabled, host booted): what was learned before does not count.
+    *networks* are all networks (uuids) on which a VIF takes a VF of this port: its own, and those of the VLANs on top of it.
     """
 
     port: str
@@ -87,6 +88,7 @@ class PortLook:
     in_flight: tuple[str, ...]
     records: int | None
     epoch: str
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,9 @@ class Looking(Protocol):
 
     def vm(self, uuid: str) -> VM:
         """The VM, template or snapshot; `Gone` when it is not there."""
+
+    def power_state(self, uuid: str) -> str:
+        """The VM's power_state ("Halted", "Running", ...) in a single call, where that is all a step asks; `Gone` when it is not there."""
 
     def vms(self) -> tuple[VM, ...]:
         """All real VMs (no templates, snapshots, control domains), by name. Heavy: for commands and rules, not for steps."""

@@ -25,6 +25,7 @@ class _Port:
     attached: bool
     users: tuple[Claim, ...]
     claims: tuple[Claim, ...]
+    networks: frozenset[str]
 
 
 def looks(reading: Reading, at: datetime) -> tuple[PortLook, ...]:
@@ -44,7 +45,7 @@ def _ports(reading: Reading) -> Iterator[_Port]:
         networks = records.networks_of(sriov.logical_PIF, reading.pifs, reading.vlans)
         mine = tuple(claim for claim in claims if claim.vif.network in networks)
         users = tuple(claim for claim in mine if _uses(claim, logical.host))
-        yield _Port(ref, sriov, logical.host, reading.pcis.get(physical.PCI), logical.currently_attached, users, mine)
+        yield _Port(ref, sriov, logical.host, reading.pcis.get(physical.PCI), logical.currently_attached, users, mine, networks)
 
 
 def _uses(claim: Claim, host: str) -> bool:
@@ -74,6 +75,7 @@ def _look(port: _Port, vf_records: int | None, reading: Reading, at: datetime) -
         in_flight=tuple(dict.fromkeys(_in_flight(port, reading))),
         records=vf_records,
         epoch=_epoch(port, reading),
+        networks=tuple(sorted(reading.networks[ref].uuid for ref in port.networks if ref in reading.networks)),
     )
 
 
