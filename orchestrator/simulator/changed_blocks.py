@@ -1,15 +1,15 @@
-"""Changed-block tracking, as far as records go: contents are not kept, so that no block is ever said to have changed."""
+"""Changed-block tracking: what differs between two disks, which a block that was written with what it had does not."""
 
 import base64
 from typing import Final
 
 from orchestrator.simulator import disks, durations, objects, storage
 from orchestrator.simulator.call import Call
+from orchestrator.simulator.contents import BLOCK
 from orchestrator.simulator.database import Row
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.registry import Messages
 
-BLOCK: Final = 64 * 1024
 NO_CONTENT: Final = "/No content: this is a cbt_metadata VDI/"
 
 
@@ -59,14 +59,18 @@ def data_destroy(call: Call, self: str) -> None:
 
 
 def list_changed_blocks(call: Call, vdi_from: str, vdi_to: str) -> str:
-    """VDI.list_changed_blocks: base64 of a bitmap, one bit for 64 KiB of the later disk."""
+    """VDI.list_changed_blocks: base64 of a bitmap, one bit for 64 KiB of the later disk, the first one the highest of its byte."""
     with call.db.lock:
         first, second = call.handle("VDI", vdi_from), call.handle("VDI", vdi_to)
         for vdi, row in ((vdi_from, first), (vdi_to, second)):
             if not row["cbt_enabled"]:
                 raise Failure("VDI_NO_CBT_METADATA", vdi)
+        earlier, later = disks.content(call.db, vdi_from), disks.content(call.db, vdi_to)
     blocks = -(-int(second["virtual_size"]) // BLOCK)
-    return base64.b64encode(bytes(-(-blocks // 8))).decode()
+    bitmap = bytearray(-(-blocks // 8))
+    for number in earlier.changed(later, blocks):
+        bitmap[number // 8] |= 0x80 >> number % 8
+    return base64.b64encode(bitmap).decode()
 
 
 def get_nbd_info(call: Call, self: str) -> list[dict[str, str]]:

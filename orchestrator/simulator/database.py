@@ -22,6 +22,8 @@ __all__ = ["Database", "LoggedEvent", "Record", "Row"]
 # event.next is answered from a log of this many events; who lags further behind gets EVENTS_LOST. xapi keeps 10 MB (xapi_event.ml:
 # max_queue_size), which is about as many records of VMs.
 LOG = 3000
+# Whose end is an event of those that go on referring to them: a VM's is of its snapshots, a VDI's is not (recorded on a running xapi).
+MISSED = frozenset({"VM"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class Database:
             return ref
 
     def destroy(self, cls: str, ref: str) -> None:
-        """The object is gone: those it refers to lose it from their lists, those that refer to it keep a dead ref and get an event."""
+        """The object is gone: those it refers to lose it from their lists, those that refer to it keep a dead ref; see MISSED."""
         with self.changed:
             record = self.record(cls, ref)
             table = self.tables[cls]
@@ -143,7 +145,7 @@ class Database:
             for relation in table.cls.relations:
                 for other in self._targets(relation, record.row):
                     self._mirror(relation, other, ref, present=False)
-            for mirror, relation in table.cls.mirrors.items():
+            for mirror, relation in table.cls.mirrors.items() if cls in MISSED else ():
                 for referrer in record.row[mirror]:
                     if self.exists(relation.cls, referrer):
                         self.touch(relation.cls, referrer)

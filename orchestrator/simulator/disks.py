@@ -1,9 +1,10 @@
-"""VDIs: disks, their snapshots and clones, suspend images. Contents are not kept yet; sizes and relations are."""
+"""VDIs: disks, their snapshots and clones, suspend images."""
 
 from typing import Any, Final
 
 from orchestrator.simulator import durations, objects, storage
 from orchestrator.simulator.call import Call
+from orchestrator.simulator.contents import BLOCK, Content
 from orchestrator.simulator.database import Database, Row
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.objects import NULL
@@ -52,31 +53,44 @@ def remove(db: Database, vdi: str) -> None:
     db.destroy("VDI", vdi)
 
 
+def content(db: Database, vdi: str) -> Content:
+    """What is on the disk; a disk that a world was built with gets its content when it is first asked for."""
+    row = db.get("VDI", vdi)
+    if "_content" not in row:
+        db.set("VDI", vdi, _content=Content(row["uuid"], int(row["virtual_size"]) // BLOCK))
+    found: Content = db.get("VDI", vdi)["_content"]
+    return found
+
+
 def make_suspend_image(db: Database, vm: str, sr: str) -> str:
     """The disk for a suspended VM's memory: static_max * 1.26 + 100 MiB (recorded on a running xapi)."""
     size = int(db.get("VM", vm)["memory_static_max"] * 1.26) + 100 * MIB
-    return make(db, name_label="Suspend image", name_description="Suspend image", SR=sr, virtual_size=size, type="suspend")
+    return make(
+        db, name_label="Suspend image", name_description="Suspend image", SR=sr, virtual_size=size, type="suspend", _content=Content()
+    )
 
 
 def make_snapshot(db: Database, vdi: str) -> str:
     """A snapshot's record: everything of the source is copied, it says what it is a snapshot of, and when."""
     row = db.get("VDI", vdi)
-    return _derived(db, row, is_a_snapshot=True, snapshot_of=vdi, snapshot_time=objects.now_text(), cbt_enabled=row["cbt_enabled"])
+    return _derived(db, vdi, is_a_snapshot=True, snapshot_of=vdi, snapshot_time=objects.now_text(), cbt_enabled=row["cbt_enabled"])
 
 
 def make_clone(db: Database, vdi: str) -> str:
     """A clone's record: no snapshot, yet its snapshot_time is now (recorded on a running xapi)."""
-    return _derived(db, db.get("VDI", vdi), snapshot_time=objects.now_text())
+    return _derived(db, vdi, snapshot_time=objects.now_text())
 
 
 def make_copy(db: Database, vdi: str, sr: str) -> str:
     """A full copy's record, on any SR."""
-    return _derived(db, db.get("VDI", vdi), SR=sr)
+    return _derived(db, vdi, SR=sr)
 
 
-def _derived(db: Database, row: Row, **more: Any) -> str:
+def _derived(db: Database, vdi: str, **more: Any) -> str:
+    row = db.get("VDI", vdi)
     config = objects.without_key(row["other_config"], "content_id")
-    return make(db, **{**{field: row[field] for field in COPIED}, "other_config": config, **more})
+    kept = {field: row[field] for field in COPIED}
+    return make(db, **{**kept, "other_config": config, "_content": content(db, vdi).copy(), **more})
 
 
 # -- messages ----------------------------------------------------------------------------------------------
@@ -106,7 +120,7 @@ def create(call: Call, args: dict[str, Any]) -> str:
         if args["type"] == "cbt_metadata":
             raise Failure("VDI_INCOMPATIBLE_TYPE", "", "CBT metadata")
         given = {field: args[field] for field in (*GIVEN, "sm_config", "tags") if field in args}
-        return make(call.db, **given, physical_utilisation=0)
+        return make(call.db, **given, physical_utilisation=0, _content=Content())
 
 
 def destroy(call: Call, self: str) -> None:
@@ -150,7 +164,10 @@ def copy(call: Call, vdi: str, sr: str, base_vdi: str, into_vdi: str) -> str:
             call.handle("SR", sr)
     call.work(durations.COPY)
     with call.db.lock:
-        return into_vdi if into_vdi != NULL else make_copy(call.db, vdi, sr)
+        if into_vdi == NULL:
+            return make_copy(call.db, vdi, sr)
+        call.db.set("VDI", into_vdi, _content=content(call.db, vdi).copy())
+        return into_vdi
 
 
 def resize(call: Call, vdi: str, size: int) -> None:
@@ -158,6 +175,7 @@ def resize(call: Call, vdi: str, size: int) -> None:
     with call.db.lock:
         if size < _ready(call, vdi, "resize")["virtual_size"]:
             raise Failure("SR_BACKEND_FAILURE_79", "", "VDI Invalid size [opterr=shrinking not allowed]", "")
+        content(call.db, vdi)  # is made for the old size: what is added is empty
         call.db.set("VDI", vdi, virtual_size=size)
 
 

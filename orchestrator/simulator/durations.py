@@ -18,6 +18,9 @@ DESTROY: Final = 0.5
 DISK: Final = 0.5
 PLUG: Final = 1.0
 VBD_GOES: Final = 4.0
+# Bytes a second that export_raw_vdi and import_raw_vdi move, and how long a disk stays busy after them.
+TRANSFER_RATE: Final = 100 * 1024 * 1024
+DISK_BUSY: Final = 3.0
 
 # A guest that never acknowledges is given up after 30 s, one that acknowledges and goes on after 20 minutes (xenopsd's timeouts).
 GUEST_ACKNOWLEDGES: Final = 30.0

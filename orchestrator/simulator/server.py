@@ -94,6 +94,10 @@ class Server:
         """Where the present coordinator answers."""
         return f"{'https' if self.settings.tls else 'http'}://{self._address(self.coordinator)}:{self._port}"
 
+    def secure_url(self, host: str) -> str:
+        """Where the host answers by TLS, as one host tells a client of another: the address that XenAPI says it has."""
+        return f"https://{self.db.get('host', host)['address']}:{self._port}"
+
     @property
     def fingerprint(self) -> str | None:
         """SHA-256 of the coordinator's certificate, None without TLS."""
@@ -125,9 +129,9 @@ class Server:
                     self._open_member(host)
 
     def _open(self, host: str) -> None:
-        context = self.certificate(host).context() if self.settings.tls else None
+        context = functools.cache(lambda: self.certificate(host).context())
         respond = functools.partial(self._respond, host)
-        listener = Listener(self._address(host), self._port, respond, context)
+        listener = Listener(self._address(host), self._port, respond, context, plain=not self.settings.tls)
         self._port = listener.port
         self._listeners[host] = listener
 
@@ -137,7 +141,7 @@ class Server:
         except OSError as error:
             log.warning("host %s cannot be served: %s", self._address(host), error)
 
-    def _respond(self, host: str, request: http.Request) -> http.Response:
+    def _respond(self, host: str, request: http.Request) -> http.Response | http.Transfer:
         return endpoint.handle(request, host, self._dispatcher.answer, self.routes)
 
     def stop(self) -> None:

@@ -3,7 +3,18 @@
 import types
 from typing import Any, Self
 
-from orchestrator.simulator import behaviour, host_boots, sriov, vm_lifecycle, vm_snapshots, vms, world, world_guests, world_hosts
+from orchestrator.simulator import (
+    behaviour,
+    host_boots,
+    raw_disks,
+    sriov,
+    vm_lifecycle,
+    vm_snapshots,
+    vms,
+    world,
+    world_guests,
+    world_hosts,
+)
 from orchestrator.simulator.call import Call
 from orchestrator.simulator.control import Control, ControlError, find
 from orchestrator.simulator.control_port import ControlPort
@@ -37,6 +48,7 @@ class SimulatedPool:
         db = world.build(self.world)
         server = Server(db, behaviour.TABLES, self.world.logins(), self._settings)
         server.on_toolstack_start.append(lambda host: host_boots.toolstack_started(server, host))
+        server.routes.update(raw_disks.routes(server))
         server.start()
         if self._settings.tls:
             _show_certificates(server)

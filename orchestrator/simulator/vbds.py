@@ -93,6 +93,15 @@ def copy(db: Database, vbd: str, vm: str, vdi: str) -> str:
     return make(db, VM=vm, VDI=vdi, other_config=config, **kept)
 
 
+def attach_to_control_domain(db: Database, host: str, vdi: str, mode: str) -> str:
+    """The VBD by which the host itself reads or writes a disk; whoever made it removes it."""
+    vm = str(db.get("host", host)["control_domain"])
+    vbd = make(db, VM=vm, VDI=vdi, userdevice=_device(db, db.get("VM", vm), "autodetect"), bootable=False, mode=mode, type="Disk")
+    _attach(db, vbd)
+    refresh(db, vbd)
+    return vbd
+
+
 def create(call: Call, args: dict[str, Any]) -> str:
     """VBD.create: on a running VM too, where it plugs nothing."""
     with call.db.lock:

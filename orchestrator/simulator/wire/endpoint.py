@@ -10,16 +10,16 @@ from orchestrator.simulator.wire import http, jsonrpc, xmlrpc
 Answer = Callable[[str, str, list[Any]], Any]
 
 
-def handle(request: http.Request, host: str, answer: Answer, routes: Mapping[tuple[str, str], http.Route]) -> http.Response:
+def handle(request: http.Request, host: str, answer: Answer, routes: Mapping[tuple[str, str], http.Route]) -> http.Response | http.Transfer:
     """The response; Malformed is answered with HTTP 500, Cut and Interrupted are the caller's to obey."""
     path = request.path.partition("?")[0]
     route = routes.get((request.verb, path))
     if route is not None:
         return route(request, host)
     if request.verb == "HEAD":
-        return http.html("501 Method Not Implemented", "501 method not implemented", "")
+        return http.html("501 Method Not Implemented", "501 Method Not Implemented", "<p>Unknown HEAD not supported.<br /></p>")
     if request.verb != "POST":
-        return http.html("403 Forbidden", "403 forbidden", "Access to the requested resource is forbidden.")
+        return http.forbidden()
     return call_json(request, host, answer) if path == "/jsonrpc" else call_xml(request, host, answer)
 
 

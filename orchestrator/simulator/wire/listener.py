@@ -14,16 +14,22 @@ from orchestrator.simulator.wire.errors import Cut, Malformed
 log = logging.getLogger(__name__)
 
 BACKLOG = 128
+# The first byte of a TLS handshake, which no HTTP request begins with.
+HANDSHAKE = b"\x16"
+
+Respond = Callable[[http.Request], http.Response | http.Transfer]
 
 
 class Listener:
-    """Listens on address:port (0: any) from construction on. OSError when the machine has no such address."""
+    """Listens on address:port (0: any) from construction on. OSError when the machine has no such address.
 
-    def __init__(
-        self, address: str, port: int, respond: Callable[[http.Request], http.Response], tls: ssl.SSLContext | None = None
-    ) -> None:
+    It speaks TLS, and with *plain* also without, as a host does on its ports 443 and 80; *tls* is asked when TLS is first wanted.
+    """
+
+    def __init__(self, address: str, port: int, respond: Respond, tls: Callable[[], ssl.SSLContext], *, plain: bool) -> None:
         self._respond = respond
         self._tls = tls
+        self._plain = plain
         self._lock = threading.Lock()
         self._closed = False
         self._connections: set[socket.socket] = set()
@@ -54,8 +60,8 @@ class Listener:
         served: socket.socket = connection
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._tls is not None:
-                served = secured = self._secure(connection, self._tls)
+            if not self._plain or connection.recv(1, socket.MSG_PEEK) == HANDSHAKE:
+                served = secured = self._secure(connection, self._tls())
                 secured.do_handshake()
             self._converse(http.Stream(served))
         except (OSError, Cut, Interrupted) as reason:  # the client went, or is to see the connection die
@@ -83,11 +89,13 @@ class Listener:
                 request = stream.request()
                 if request is None:
                     return
-                response = self._respond(request)
+                response: http.Response | http.Transfer = self._respond(request)
                 keep_alive = request.keep_alive and not response.close
             except Malformed as error:
-                response, keep_alive = http.internal_error(str(error)), False
+                request, response, keep_alive = None, http.internal_error(str(error)), False
             stream.send(response, keep_alive=keep_alive)
+            if request is not None and request.verb == "PUT":  # whose body may not have been read to its end
+                stream.linger()
 
     def drop(self) -> None:
         """Close every connection; new ones are welcome."""

@@ -1,0 +1,203 @@
+"""GET /export_raw_vdi and PUT /import_raw_vdi beyond what the transcripts hold."""
+
+import base64
+import contextlib
+import http.client
+import ssl
+import threading
+import urllib.parse
+from typing import Any
+
+import pytest
+
+from orchestrator.simulator import disks
+from orchestrator.simulator.contents import BLOCK
+
+from .conftest import NULL, Make, Setting, wait_until
+
+MIB = 1 << 20
+
+
+def send(url: str, verb: str, path: str, query: dict[str, str], body: bytes | None = None) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers by lower-case name, body; https trusts anybody."""
+    address = urllib.parse.urlsplit(url)
+    assert address.hostname is not None
+    secure = address.scheme == "https"
+    connection: http.client.HTTPConnection
+    if secure:
+        connection = http.client.HTTPSConnection(address.hostname, address.port, timeout=20, context=ssl._create_unverified_context())
+    else:
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=20)
+    with contextlib.closing(connection):
+        connection.request(verb, f"{path}?{urllib.parse.urlencode(query)}", body)
+        answer = connection.getresponse()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+
+
+def get(at: Setting, **query: str) -> tuple[int, dict[str, str], bytes]:
+    return send(at.pool.url, "GET", "/export_raw_vdi", {"session_id": at.client.session, **query})
+
+
+def put(at: Setting, body: bytes, **query: str) -> int:
+    return send(at.pool.url, "PUT", "/import_raw_vdi", {"session_id": at.client.session, **query}, body)[0]
+
+
+def disk(at: Setting, size: int = MIB, **more: Any) -> str:
+    """An empty disk on the shared SR."""
+    record = {"name_label": "disk", "name_description": "", "SR": at.client.find("SR", "Shared SR"), "virtual_size": size, "type": "user"}
+    record |= {"sharable": False, "read_only": False, "other_config": {}, "xenstore_data": {}, "sm_config": {}, "tags": [], **more}
+    return str(at.client("VDI.create", record))
+
+
+def disk_of(at: Setting, vm: str) -> str:
+    """The disk of the VM's first VBD that has one."""
+    found = (at.client("VBD.get_VDI", vbd) for vbd in at.client("VM.get_VBDs", vm))
+    return next(str(vdi) for vdi in found if vdi != NULL)
+
+
+def changed(at: Setting, earlier: str, later: str) -> list[int]:
+    """The numbers of the blocks that VDI.list_changed_blocks says are different."""
+    bitmap = base64.b64decode(at.client("VDI.list_changed_blocks", earlier, later))
+    return [number for number in range(len(bitmap) * 8) if bitmap[number // 8] & 0x80 >> number % 8]
+
+
+def test_a_snapshot_keeps_what_was_there(setting: Make) -> None:
+    """Writing to the disk afterwards does not change it; a clone starts with the same bytes."""
+    at = setting(hosts=1)
+    vdi = disk(at)
+    put(at, b"old" * 1000, vdi=vdi)
+    snapshot, clone = at.client("VDI.snapshot", vdi, {}), at.client("VDI.clone", vdi, {})
+    put(at, b"new" * 1000, vdi=vdi)
+    assert [get(at, vdi=one)[2][:3] for one in (vdi, snapshot, clone)] == [b"new", b"old", b"old"]
+
+
+def test_reverting_a_vm_brings_the_bytes_back(setting: Make) -> None:
+    """The new disk has what the snapshot's has."""
+    at = setting(hosts=1)
+    vm = at.pool.add_vm("vm", network=None, running=False, disk=False)
+    small = disk(at)
+    record = {
+        "VM": vm,
+        "VDI": small,
+        "userdevice": "0",
+        "bootable": True,
+        "mode": "RW",
+        "type": "Disk",
+        "empty": False,
+        "unpluggable": True,
+    }
+    at.client("VBD.create", {**record, "other_config": {}, "qos_algorithm_type": "", "qos_algorithm_params": {}})
+    put(at, b"old", vdi=small)
+    snapshot = at.client("VM.snapshot", vm, "snapshot", [])
+    put(at, b"new", vdi=small)
+    at.client("VM.revert", snapshot)
+    assert get(at, vdi=disk_of(at, vm))[2][:3] == b"old"
+
+
+def test_changed_blocks_are_those_that_were_written(setting: Make) -> None:
+    """One bit for 64 KiB, also when the earlier snapshot's data is gone."""
+    at = setting(hosts=1)
+    vdi = disk(at)
+    at.client("VDI.enable_cbt", vdi)
+    earlier = at.client("VDI.snapshot", vdi, {})
+    put(at, bytes(3 * BLOCK) + b"x" * (BLOCK + 1), vdi=vdi)
+    later = at.client("VDI.snapshot", vdi, {})
+    assert changed(at, earlier, later) == [3, 4]
+    at.client("VDI.data_destroy", earlier)
+    assert changed(at, earlier, later) == [3, 4]
+
+
+def test_a_worlds_disks_are_sparse_and_stay_the_same(setting: Make) -> None:
+    """About a quarter of it is data; its snapshot has the same."""
+    at = setting(hosts=1)
+    vm = at.pool.add_vm("vm", network=None, running=False)
+    snapshot = at.client("VM.snapshot", vm, "snapshot", [])
+    first, copy = (disks.content(at.pool.database, vdi).read(0, 8 * MIB) for vdi in (disk_of(at, vm), disk_of(at, snapshot)))
+    empty = sum(first[offset : offset + BLOCK] == bytes(BLOCK) for offset in range(0, 8 * MIB, BLOCK))
+    assert first == copy
+    assert 64 < empty < 128
+
+
+def test_a_resized_disk_is_empty_where_it_grew(setting: Make) -> None:
+    """And what it had is still there."""
+    at = setting(hosts=1)
+    vdi = disk(at)
+    put(at, b"x" * MIB, vdi=vdi)
+    at.client("VDI.resize", vdi, 2 * MIB)
+    assert get(at, vdi=vdi)[2] == b"x" * MIB + bytes(MIB)
+
+
+def test_the_other_host_can_be_asked_where_the_redirect_points(setting: Make) -> None:
+    """It is answered there by TLS, with the same session."""
+    at = setting(hosts=2)
+    vdi = disk(at)
+    put(at, b"here", vdi=vdi)
+    (pbd,) = (ref for ref, row in at.client("PBD.get_all_records").items() if row["host"] == at.host(1))
+    at.client("PBD.unplug", pbd)
+    status, headers, _ = get(at, vdi=vdi)
+    assert status == 302
+    there = urllib.parse.urlsplit(headers["location"])
+    query = dict(urllib.parse.parse_qsl(there.query))
+    assert send(f"{there.scheme}://{there.netloc}", "GET", there.path, query)[2][:4] == b"here"
+
+
+def test_a_reader_may_not_read_disks(setting: Make) -> None:
+    """403, and the task says RBAC_PERMISSION_DENIED."""
+    at = setting(hosts=1, users={"reader": ("hush", "read-only")})
+    vdi = disk(at)
+    task = at.client("task.create", "export", "")
+    reader = at.client.raw("session.login_with_password", "reader", "hush", "1.0", "tests")
+    status, _, _ = send(at.pool.url, "GET", "/export_raw_vdi", {"session_id": reader, "vdi": vdi, "task_id": task})
+    assert status == 403
+    assert at.client("task.get_error_info", task)[0] == "RBAC_PERMISSION_DENIED"
+
+
+def test_a_disk_is_busy_during_its_export_and_a_little_after(setting: Make) -> None:
+    """Domain 0 has it by a VBD; VDI_IN_USE meanwhile."""
+    at = setting(hosts=1, speed=0.1)
+    vdi = disk(at)
+    get(at, vdi=vdi)
+    assert at.client.refusal("VDI.destroy", vdi) == ["VDI_IN_USE", vdi, "destroy"]
+    wait_until(lambda: at.client("VDI.get_VBDs", vdi) == [])
+    at.client("VDI.destroy", vdi)
+
+
+def test_a_disk_that_runs_on_another_host_is_not_to_be_had(setting: Make) -> None:
+    """The 200 is out by then: only the task tells, and junk in the body."""
+    at = setting(hosts=2)
+    vm = at.pool.add_vm("vm", network=None, host="host2")
+    task = at.client("task.create", "export", "")
+    status, _, body = get(at, vdi=disk_of(at, vm), task_id=task)
+    assert status == 200
+    assert body.startswith(b"HTTP/1.1 500 Internal Error\r\n")
+    assert at.client("task.get_error_info", task)[0] == "SR_BACKEND_FAILURE_46"
+
+
+def test_a_cancelled_transfer_ends_early(setting: Make) -> None:
+    """The task is cancelled, the body short of the disk."""
+    at = setting(hosts=1, speed=1.0)
+    vdi = disk(at, 512 * MIB)
+    task = at.client("task.create", "export", "")
+    got: list[bytes] = []
+    thread = threading.Thread(target=lambda: got.append(get(at, vdi=vdi, task_id=task)[2]))
+    thread.start()
+    wait_until(lambda: at.client("task.get_progress", task) > 0)
+    at.client("task.cancel", task)
+    thread.join(20)
+    assert at.client("task.get_status", task) == "cancelled"
+    assert len(got[0]) < 512 * MIB
+
+
+def test_a_format_the_simulator_cannot_make_fails_in_the_task(setting: Make) -> None:
+    """Not with a body that looks whole."""
+    at = setting(hosts=1)
+    task = at.client("task.create", "export", "")
+    status, headers, _ = get(at, vdi=disk(at), format="vhd", task_id=task)
+    assert (status, headers["content-type"]) == (200, "application/vhd")
+    assert at.client("task.get_error_info", task)[0] == "NOT_IMPLEMENTED"
+
+
+@pytest.mark.parametrize("query", [{}, {"sr_id": "OpaqueRef:bad"}, {"format": "vhd"}])
+def test_a_new_disk_wants_an_sr_and_raw_bytes(query: dict[str, str], setting: Make) -> None:
+    """400 otherwise."""
+    assert put(setting(hosts=1), b"x" * 512, **query) == 400
