@@ -1,5 +1,6 @@
 """What happened to a run, in the order in which it was recorded: written with the run's own row, never without it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,8 @@ from sqlalchemy import JSON, insert
 from sqlmodel import Field, Session, col, select
 
 from state.columns import Row, UtcDateTime, table
+
+AT_ONCE = 500  # below every limit of bound parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,16 @@ def add(session: Session, run_id: UUID, entry: Entry, *, now: datetime) -> None:
 def of(session: Session, run_id: UUID) -> list[History]:
     """All that was recorded of a run, oldest first."""
     return list(session.exec(select(History).where(History.run_id == run_id).order_by(col(History.seq))))
+
+
+def of_several(session: Session, run_ids: Collection[UUID], *, after: int = 0) -> list[History]:
+    """What was recorded of these runs after the entry *after*, oldest first."""
+    found: list[History] = []
+    ids = list(run_ids)
+    for start in range(0, len(ids), AT_ONCE):
+        some = ids[start : start + AT_ONCE]
+        found += session.exec(select(History).where(col(History.run_id).in_(some), col(History.seq) > after))
+    return sorted(found, key=lambda entry: entry.seq or 0)
 
 
 def after(session: Session, seq: int, *, limit: int = 500) -> list[History]:

@@ -18,6 +18,7 @@ class NotSo(Exception):
 def told() -> Iterator[None]:
     """Print what went wrong, a line each, and exit: 2 for wrong input, 1 for a pool that does not answer as it should."""
     from orchestrator.config.errors import ConfigError
+    from orchestrator.names import WrongName
     from plugins.errors import PluginError
     from workflows.ports import PoolError
 
@@ -25,7 +26,7 @@ def told() -> Iterator[None]:
         yield
     except ConfigError as error:
         _stop(error.lines, 2)
-    except (WrongInput, PluginError) as error:
+    except (WrongInput, WrongName, PluginError) as error:
         _stop([str(error)], 2)
     except PoolError as error:
         _stop([f"{_in_words(type(error).__name__)}: {error}"], 1)

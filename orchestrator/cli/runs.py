@@ -20,6 +20,7 @@ WATCH_SECONDS = 1.0
 class Verb(StrEnum):
     """What a person may do to a run."""
 
+    approve = "approve"
     retry = "retry"
     cancel = "cancel"
 
@@ -56,12 +57,14 @@ def runs(
 
 def run(
     run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id; its first four digits are enough.")],
-    verb: Annotated[Verb | None, typer.Argument(help="retry: take it up again; cancel: give it up and undo.")] = None,
+    verb: Annotated[
+        Verb | None, typer.Argument(help="approve: let it do what it waits for; retry: take it up again; cancel: give it up and undo.")
+    ] = None,
     *,
     as_json: AsJson = False,
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
-    """Show a run with its history, or take it up again, or cancel it."""
+    """Show a run with its history, or approve it, take it up again, or cancel it."""
     from orchestrator.cli import house, output
     from orchestrator.views import runs as view
 
@@ -95,7 +98,7 @@ def _act(store: Store, run_id: str, verb: Verb) -> None:
     from orchestrator.cli.failures import WrongInput
     from state import runs as rows
 
-    act = rows.retry if verb is Verb.retry else rows.cancel
+    act = {Verb.approve: rows.approve, Verb.retry: rows.retry, Verb.cancel: rows.cancel}[verb]
     with store.write() as session:
         found = _find(session, run_id)
         try:

@@ -48,6 +48,7 @@ def row(run: Run) -> dict[str, Any]:
         "step": run.step,
         "reason": run.reason,
         "next_command": run.next_command,
+        "approved_by": run.approved_by,
         "due_at": run.due_at,
         "created_at": run.created_at,
         "updated_at": run.updated_at,

@@ -1,0 +1,163 @@
+"""What every command shares that starts runs: the plan, the ids, and waiting for the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from uuid import UUID
+
+    from state.run import Run
+    from state.store import Store
+    from workflows.outcome import Request
+    from workflows.plan import Plan
+
+LOOK_SECONDS = 0.5
+NOBODY_SECONDS = 15.0
+
+
+def show(plans: Sequence[Plan], *, as_json: bool) -> None:
+    """Print what would be done; exit code 1 when some of it would be refused."""
+    from dataclasses import asdict
+
+    from orchestrator.cli import output
+
+    if as_json:
+        output.json([asdict(plan) for plan in plans])
+    else:
+        for plan in plans:
+            _print_plan(plan)
+        output.console().print("Nothing was changed.")
+    if any(plan.refusals for plan in plans):
+        raise typer.Exit(1)
+
+
+def start(store: Store, requests: Sequence[Request], *, wait: bool, as_json: bool, reached: Callable[[Run], bool] | None = None) -> None:
+    """Create the runs and print their ids; with *wait* show how they go on until each has ended (or *reached* says that it is far enough).
+
+    Exit code 1 when, after the waiting, one ended otherwise than done.
+    """
+    from orchestrator.cli import output
+
+    created = [_create(store, request) for request in requests]
+    ids = [run.id for run, _ in created]
+    if not as_json:
+        for run, new in created:
+            output.console().print(f"run {run.id}: {run.workflow} of {run.title}{'' if new else ' (at work already)'}", markup=False)
+    if wait:
+        _follow(store, ids, reached or _over, quiet=as_json)
+    elif not as_json:
+        output.console().print("`vfo serve` takes up what was started; `vfo run ID` shows how it goes on.")
+    runs = [_get(store, run_id) for run_id in ids]
+    if as_json:
+        output.json([_row(run, new) for run, (_, new) in zip(runs, created, strict=True)])
+    elif wait:
+        for run in runs:
+            _print_end(run)
+    if wait and not all(_well(run, reached) for run in runs):
+        raise typer.Exit(1)
+
+
+def _create(store: Store, request: Request) -> tuple[Run, bool]:
+    from datetime import UTC, datetime
+
+    from state import runs
+
+    with store.write() as session:
+        return runs.create(session, request, now=datetime.now(UTC))
+
+
+def _get(store: Store, run_id: UUID) -> Run:
+    from orchestrator.cli.failures import NotSo
+    from state import runs
+
+    with store.read() as session:
+        found = runs.get(session, run_id)
+    if found is None:
+        raise NotSo(f"run {run_id} is gone from the database")
+    return found
+
+
+def _over(run: Run) -> bool:
+    from state.run import ACTIVE
+
+    return run.status not in ACTIVE
+
+
+def _well(run: Run, reached: Callable[[Run], bool] | None) -> bool:
+    from state.run import Status
+
+    return run.status is Status.DONE or (reached is not None and not _over(run) and reached(run))
+
+
+def _follow(store: Store, ids: Sequence[UUID], reached: Callable[[Run], bool], *, quiet: bool) -> None:
+    """Print what is recorded of the runs, a line each, until all are where they shall be; Ctrl-C leaves them to go on."""
+    from state import history
+
+    waiting, seen, began, told = set(ids), 0, time.monotonic(), False
+    try:
+        while waiting:
+            with store.read() as session:
+                entries = history.of_several(session, ids, after=seen)
+            for entry in entries:
+                seen = max(seen, entry.seq or 0)
+                if not quiet:
+                    _print_entry(entry)
+            waiting = {run_id for run_id in waiting if not (_over(run := _get(store, run_id)) or reached(run))}
+            if waiting and not seen and not told and time.monotonic() - began > NOBODY_SECONDS:
+                told = True
+                sys.stderr.write("vfo: nobody has taken the run up yet: does `vfo serve` run with this database?\n")
+            if waiting:
+                time.sleep(LOOK_SECONDS)
+    except KeyboardInterrupt:
+        sys.stderr.write("vfo: the runs go on; `vfo run ID` shows them, `vfo run ID cancel` gives one up\n")
+        raise typer.Exit(130) from None
+
+
+def _row(run: Run, new: bool) -> dict[str, Any]:
+    return {
+        "run": run.id,
+        "created": new,
+        "workflow": run.workflow,
+        "pool": run.pool,
+        "subject": run.subject,
+        "title": run.title,
+        "status": run.status.value,
+        "reason": run.reason,
+        "next_command": run.next_command,
+    }
+
+
+def _print_entry(entry: Any) -> None:
+    from orchestrator.cli import output
+
+    line = f"{output.moment(entry.at)}  {str(entry.run_id)[:8]}  {entry.step}: {entry.outcome}"
+    output.console().print(f"{line}: {entry.message}" if entry.message else line, markup=False)
+
+
+def _print_end(run: Run) -> None:
+    from orchestrator.cli import output
+
+    console = output.console()
+    why = f": {run.reason}" if run.reason else ""
+    console.print(f"run {str(run.id)[:8]}, {run.title}: {run.status.value}{why}", markup=False)
+    if run.next_command:
+        console.print(f"next: {run.next_command}", markup=False)
+
+
+def _print_plan(plan: Plan) -> None:
+    from orchestrator.cli import output
+
+    console = output.console()
+    console.print(plan.title, markup=False)
+    for number, sentence in enumerate(plan.sentences, 1):
+        console.print(f"  {number}. {sentence}", markup=False)
+    for refusal in plan.refusals:
+        console.print(f"  refused: {refusal}", markup=False)
+    if plan.calls:
+        console.print(f"  XenAPI calls that change something: {', '.join(plan.calls)}", markup=False)
