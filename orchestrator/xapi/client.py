@@ -14,9 +14,9 @@ from orchestrator.xapi.errors import Unreachable
 from orchestrator.xapi.login import Login
 from orchestrator.xapi.session import Session
 from orchestrator.xapi.settings import PoolSettings
-from orchestrator.xapi.tasks import TaskOutcome
 from orchestrator.xapi.transport import Limits, only_reads
 from workflows.ports import Gone, PoolError, Transient
+from workflows.tasks import Pending, TaskOutcome, Vanished
 
 T = TypeVar("T")
 
@@ -72,8 +72,8 @@ class Client:
         try:
             outcome = tasks.outcome(self.fetch(tasks.TaskRecord, "task.get_record", ref))
         except Gone:
-            return tasks.Vanished()
-        if not isinstance(outcome, tasks.Pending):
+            return Vanished()
+        if not isinstance(outcome, Pending):
             self._forget(ref)
         return outcome
 

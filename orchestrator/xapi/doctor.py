@@ -80,8 +80,7 @@ def _role(client: Client, settings: PoolSettings) -> Iterator[Finding]:
     if role is None:
         yield warn("role", f"the session's permissions are of no role that we know; {needed} is needed", grant)
     elif roles.LADDER.index(role) < roles.LADDER.index(needed):
-        short = [call for call, least in roles.CALLS.items() if roles.LADDER.index(least) > roles.LADDER.index(role)]
-        yield fail("role", f"{role} may not call {', '.join(short)}", grant)
+        yield fail("role", f"{role} may not call {', '.join(roles.denied(role))}", grant)
     else:
         yield ok("role", f"{role} ({needed} is needed)")
 

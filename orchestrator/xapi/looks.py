@@ -53,13 +53,22 @@ def _uses(claim: Claim, host: str) -> bool:
     return claim.vif.currently_attached and vm is not None and vm.resident_on == host and vm.power_state in RESIDENT
 
 
+def _host_name(ref: str, reading: Reading) -> str:
+    """The host's name; where others have the same, with the beginning of its uuid, so that a port's name is one port's."""
+    host = reading.hosts.get(ref)
+    if host is None:
+        return ref
+    alone = sum(other.name_label == host.name_label for other in reading.hosts.values()) == 1
+    return host.name_label if alone else f"{host.name_label} ({host.uuid[:8]})"
+
+
 def _look(port: _Port, vf_records: int | None, reading: Reading, at: datetime) -> PortLook:
     logical = reading.pifs[port.sriov.logical_PIF]
     host, network = reading.hosts.get(port.host), reading.networks.get(logical.network)
     device = reading.pifs[port.sriov.physical_PIF].device
     return PortLook(
         port=port.sriov.uuid,
-        name=f"{host.name_label if host else port.host}/{device}",
+        name=f"{_host_name(port.host, reading)}/{device}",
         host=host.uuid if host else "",
         network=network.uuid if network else "",
         at=at,

@@ -6,13 +6,16 @@ from typing import TypeVar
 
 from orchestrator.xapi import decode, looks, records
 from orchestrator.xapi.client import Client
+from orchestrator.xapi.hosting import Hosting
+from orchestrator.xapi.interfaces import Interfaces
+from orchestrator.xapi.machines import Machines
+from orchestrator.xapi.networking import Networking
+from orchestrator.xapi.reading import READINGS
 from orchestrator.xapi.records import PCI, PIF, VIF, VLAN, VM, Host, HostMetrics, Network, Reading, Sriov
 from orchestrator.xapi.sharing import Shared
 from workflows.ports import Gone, PortLook, Transient
 
 T = TypeVar("T")
-
-READINGS = 3
 
 
 def system_clock() -> datetime:
@@ -29,26 +32,17 @@ CALLS_OF_A_LOOK = (
 )
 
 
-class PoolPort:
+class PoolPort(Interfaces, Machines, Networking, Hosting):
     """Satisfies `workflows.ports.Pool`; shared by all threads."""
 
     def __init__(self, client: Client, clock: Callable[[], datetime] = system_clock) -> None:
-        self.name = client.name
-        self._client = client
+        super().__init__(client)
         self._clock = clock
         self._looks = Shared(self._look)
 
     def look_at_ports(self) -> tuple[PortLook, ...]:
         """What is seen of every port now; runs that look at once share a reading (see `sharing`)."""
         return self._looks.get()
-
-    def vm_exists(self, uuid: str) -> bool:
-        """Whether the VM is there (xapi: VM.get_by_uuid answers UUID_INVALID when it is not)."""
-        try:
-            self._client.call("VM.get_by_uuid", uuid)
-        except Gone:
-            return False
-        return True
 
     def _look(self) -> tuple[PortLook, ...]:
         """A reading of one coordinator under one session: what was read before and after a restart does not belong together."""

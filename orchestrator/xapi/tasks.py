@@ -1,41 +1,10 @@
 """How a XenAPI task stands: what `Async.*` returned is only a promise until its task says so."""
 
-from dataclasses import dataclass
-from typing import Any
-
 import msgspec
 
 from orchestrator.xapi import errors, xml
-from workflows.ports import PoolError, Unknown
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """It works on; *progress* from 0 to 1."""
-
-    progress: float
-
-
-@dataclass(frozen=True, slots=True)
-class Succeeded:
-    """It is done; *value* is what the call returned ("" for nothing)."""
-
-    value: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """It failed with *error*; `Unknown` when it was cancelled, since a cancelled shutdown may well have halted the VM."""
-
-    error: PoolError
-
-
-@dataclass(frozen=True, slots=True)
-class Vanished:
-    """The pool knows no such task (any more): that says nothing about its work, so the object must be judged."""
-
-
-TaskOutcome = Pending | Succeeded | Failed | Vanished
+from workflows.ports import Unknown
+from workflows.tasks import Failed, Pending, Succeeded, TaskOutcome
 
 
 class TaskRecord(msgspec.Struct):

@@ -51,6 +51,12 @@ def test_a_paused_vm_holds_its_vf_and_a_suspended_one_does_not() -> None:
     assert look.in_flight == ()
 
 
+def test_hosts_of_the_same_name_are_told_apart() -> None:
+    """XenAPI does not keep name_labels apart; figures of two ports under one name would be one port's."""
+    twin = {"hosts": {"two": changed(readings.host("two")["hosts"]["two"], name_label="one", uuid="1b2c3d4e-5f60")}}
+    assert list(seen(readings.pool(twin))) == ["one (1b2c3d4e)/eth1", "one (u-one)/eth1"]
+
+
 def in_flight(*parts: dict[str, dict[str, Any]], name: str = "one/eth1", **changes: dict[str, Any]) -> tuple[str, ...]:
     return seen(readings.pool(*parts, **changes))[name].in_flight
 

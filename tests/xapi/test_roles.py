@@ -43,7 +43,7 @@ def test_the_marks_of_the_roles_are_those_of_xenapi(messages: dict[str, Any]) ->
 def test_every_call_in_the_product_is_in_the_table(messages: dict[str, Any]) -> None:
     """Whatever the sources name as a message of XenAPI is asked for by the doctor; the demo also plays other clients."""
     sources = [path for path in (ROOT / "orchestrator").rglob("*.py") if not {"simulator", "demo", "roles.py"} & set(path.parts)]
-    named = {name for path in sources for name in re.findall(r'"([A-Za-z_]+\.[a-z_]+)"', path.read_text())}
+    named = {name for path in sources for name in re.findall(r'"([A-Za-z_]+\.[A-Za-z_]+)"', path.read_text())}
     assert (named & set(messages)) - set(roles.CALLS) == set()
 
 
@@ -59,6 +59,15 @@ def test_root_is_pool_admin(make_simulated_pool: Callable[..., SimulatedPool], j
     assert roles.my_role(join(make_simulated_pool(hosts=1, vms=0))) == "pool-admin"
 
 
-def test_today_reading_is_enough() -> None:
-    """What the product does so far changes nothing in a pool but its own tasks and events."""
-    assert roles.needed() == "read-only"
+def test_a_pool_operator_may_do_all_that_matters() -> None:
+    """Hosts and ports ask for it; what only a pool-admin may do is done without."""
+    assert roles.needed() == "pool-operator"
+    assert roles.denied("pool-operator") == []
+    assert {call for call, least in roles.CALLS.items() if least == "pool-admin"} == roles.OPTIONAL
+
+
+def test_what_a_role_may_not_do_is_named() -> None:
+    """A vm-power-admin lacks what touches hosts and ports, and nothing below that."""
+    denied = roles.denied("vm-power-admin")
+    assert {"host.reboot", "PIF.unplug", "network_sriov.create"} <= set(denied)
+    assert {roles.CALLS[call] for call in denied} == {"pool-operator"}

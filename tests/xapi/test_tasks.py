@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from orchestrator.xapi.client import Client
-from orchestrator.xapi.tasks import Failed, Pending, Succeeded, TaskOutcome, Vanished
 from tests.xapi.scripted import Failure, Server
 from workflows.ports import Refused, Unknown
+from workflows.tasks import Failed, Pending, Succeeded, TaskOutcome, Vanished
 
 
 def seen(status: str, result: str = "", error_info: tuple[str, ...] = ()) -> Callable[[str, list[Any]], Any]:

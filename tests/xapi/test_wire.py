@@ -14,9 +14,9 @@ from orchestrator.xapi.connection import Line
 from orchestrator.xapi.records import VM
 from orchestrator.xapi.session import Session
 from orchestrator.xapi.settings import PoolSettings
-from orchestrator.xapi.tasks import Failed, Succeeded, Vanished
 from orchestrator.xapi.transport import Limits, Transport
 from workflows.ports import Bug, Denied, Gone, Refused, Transient, Unknown
+from workflows.tasks import Failed, Succeeded, Vanished
 
 Pools = Callable[..., SimulatedPool]
 Join = Callable[..., Client]

@@ -1,0 +1,144 @@
+"""Reading a pool for steps, commands and rules: each answer is made of records read for it."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from orchestrator.xapi import rows, sources, views
+from orchestrator.xapi.client import Client
+from orchestrator.xapi.nics import nics
+from orchestrator.xapi.port import Port
+from orchestrator.xapi.records import HostMetrics, Sriov
+from orchestrator.xapi.sources import AllAtOnce, OneByOne
+from workflows.objects import NIC, VM, Host, Network, PoolFacts
+from workflows.ports import Gone, Transient
+from workflows.tasks import TaskOutcome
+
+T = TypeVar("T")
+
+READINGS = 3
+FEW = 16
+
+
+class Reader(Port):
+    """The readings of `workflows.ports.Looking`, but for the looks at ports."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
+        self._source = OneByOne(client, self._refs)
+
+    def vm_exists(self, uuid: str) -> bool:
+        """Whether the VM is there (xapi: VM.get_by_uuid answers UUID_INVALID when it is not)."""
+        try:
+            self._refs.ask("VM", uuid)
+        except Gone:
+            return False
+        return True
+
+    def power_state(self, uuid: str) -> str:
+        """VM.get_power_state, in one call."""
+        return self._on("VM", uuid, lambda ref: self._client.fetch(str, "VM.get_power_state", ref))
+
+    def facts(self) -> PoolFacts:
+        """The pool itself."""
+        pool = self._pool()
+        return PoolFacts(
+            uuid=pool.uuid,
+            name=pool.name_label,
+            coordinator=self._refs.uuid("host", pool.master),
+            ha_enabled=pool.ha_enabled,
+            restricted=pool.restrictions.get(views.NO_LICENCE) == "true",
+            default_SR=self._refs.uuid_if_there("SR", pool.default_SR),
+        )
+
+    def vm(self, uuid: str) -> VM:
+        """The VM and what belongs to it: one call for its record, one for each VIF, network, device and disk."""
+        return self._on("VM", uuid, self._vm)
+
+    def _vm(self, ref: str) -> VM:
+        for _ in range(READINGS):
+            row = self._client.fetch(rows.VM, "VM.get_record", ref)
+            self._refs.learn("VM", ref, row.uuid)
+            try:
+                return views.vm(row, self._source)
+            except Gone:  # a VIF or disk went between the two: the VM's record names it no more, or the VM is gone as well
+                continue
+        raise Transient("VM_CHANGES", (ref,))
+
+    def vms(self) -> tuple[VM, ...]:
+        """All real VMs, by name, from a reading of every table."""
+        for _ in range(READINGS):
+            source = AllAtOnce(self._client)
+            real = [row for row in source.vms.values() if not (row.is_a_template or row.is_a_snapshot or row.is_control_domain)]
+            try:
+                found = [views.vm(row, source) for row in real]
+            except Gone:
+                continue
+            return tuple(sorted(found, key=lambda vm: (vm.name, vm.uuid)))
+        raise Transient("POOL_CHANGES", (self.name,))
+
+    def host(self, uuid: str) -> Host:
+        """The host."""
+        return self._on("host", uuid, self._host)
+
+    def _host(self, ref: str) -> Host:
+        row = self._client.fetch(rows.Host, "host.get_record", ref)
+        try:
+            live = self._client.fetch(HostMetrics, "host_metrics.get_record", row.metrics).live
+        except Gone:  # as xapi itself takes a host without metrics
+            live = False
+        return views.host(row, live=live, is_coordinator=self._pool().master == ref, residents=self._guests(row))
+
+    def hosts(self) -> tuple[Host, ...]:
+        """All hosts, by name."""
+        coordinator = self._pool().master
+        metrics = self._client.fetch(dict[str, HostMetrics], "host_metrics.get_all_records")
+        found = self._client.fetch(dict[str, rows.Host], "host.get_all_records")
+        self._learn_vms(vm for row in found.values() for vm in row.resident_VMs)
+        hosts = [
+            views.host(
+                row,
+                live=row.metrics in metrics and metrics[row.metrics].live,
+                is_coordinator=ref == coordinator,
+                residents=self._guests(row),
+            )
+            for ref, row in found.items()
+        ]
+        return tuple(sorted(hosts, key=lambda host: (host.name, host.uuid)))
+
+    def _guests(self, host: rows.Host) -> tuple[str, ...]:
+        """The uuids of the VMs on the host, its control domain left out."""
+        guests = [vm for vm in host.resident_VMs if vm != host.control_domain]
+        self._learn_vms(guests)
+        return tuple(uuid for uuid in (self._refs.uuid_if_there("VM", ref) for ref in guests) if uuid)
+
+    def _learn_vms(self, refs: Iterable[str]) -> None:
+        """Where many uuids are to be asked for, they are asked for at once."""
+        if sum(not self._refs.has_uuid(ref) for ref in refs) > FEW:
+            for ref, row in self._client.fetch(dict[str, rows.VM], "VM.get_all_records").items():
+                self._refs.learn("VM", ref, row.uuid)
+
+    def networks(self) -> tuple[Network, ...]:
+        """All networks, by name."""
+        found, pifs, vlans = sources.topology(self._client)
+        seen = [views.network(row, is_sriov=sources.is_sriov(row, pifs, vlans)) for row in found.values()]
+        return tuple(sorted(seen, key=lambda network: (network.name, network.uuid)))
+
+    def nics(self) -> tuple[NIC, ...]:
+        """All physical PIFs, by host and device."""
+        sriovs = self._client.fetch(dict[str, Sriov], "network_sriov.get_all_records")
+        found, pifs, _ = sources.topology(self._client)
+        hosts = self._client.fetch(dict[str, rows.Host], "host.get_all_records")
+        pcis = self._client.fetch(dict[str, rows.PCI], "PCI.get_all_records")
+        return nics(pifs, sriovs, found, hosts, pcis)
+
+    def task(self, ref: str) -> TaskOutcome:
+        """How the task stands; one that ended is destroyed in the pool."""
+        return self._client.task_outcome(ref)
+
+    def possible_hosts(self, vm: str) -> tuple[str, ...]:
+        """Where the VM could start now, as xapi sees it (VM.get_possible_hosts)."""
+        refs = self._on("VM", vm, lambda ref: self._client.fetch(list[str], "VM.get_possible_hosts", ref))
+        return tuple(uuid for uuid in (self._refs.uuid_if_there("host", ref) for ref in refs) if uuid)
+
+    def _pool(self) -> rows.Pool:
+        return next(iter(self._client.fetch(dict[str, rows.Pool], "pool.get_all_records").values()))
