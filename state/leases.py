@@ -22,6 +22,7 @@ class LeaseRow(Row, table=True):
 
 
 LEASE = table(LeaseRow)
+FAR = timedelta(hours=1)  # no lease is that long, and no two processes' clocks differ as much: its end was written by another time
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Lease:
 def acquire(session: Session, name: str, holder: str, *, now: datetime, duration: timedelta) -> Lease | None:
     """Take the lease when it is free, expired or the holder's own already; None while another holds it.
 
+    One that ends in the far future is free too: its holder died before the clock was set back, or will find that it has lost it.
     *holder* names one life of a process (host, pid and something random), so that a restarted process is another holder.
     """
     statement = upsert.insert(session, LEASE).values(name=name, holder=holder, epoch=1, expires_at=now + duration)
@@ -45,7 +47,7 @@ def acquire(session: Session, name: str, holder: str, *, now: datetime, duration
             statement.on_conflict_do_update(
                 index_elements=["name"],
                 set_={"holder": holder, "epoch": LEASE.c.epoch + 1, "expires_at": now + duration},
-                where=or_(LEASE.c.expires_at <= now, LEASE.c.holder == holder),
+                where=or_(LEASE.c.expires_at <= now, LEASE.c.expires_at > now + FAR + duration, LEASE.c.holder == holder),
             ).returning(LEASE.c.epoch)
         )
         .first()

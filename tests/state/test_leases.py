@@ -57,3 +57,14 @@ def test_a_released_lease_is_free_at_once(store: Store) -> None:
     following = _acquire(store, "b", 1)
     assert following is not None
     assert following.epoch == lease.epoch + 1
+
+
+def test_a_lease_that_was_taken_before_the_clock_was_set_back_is_free(store: Store) -> None:
+    """Its holder is dead, and nobody should wait for hours; one that lives finds it lost."""
+    old = _acquire(store, "a", 7200)
+    new = _acquire(store, "b")
+    assert old is not None
+    assert new is not None
+    assert new.epoch == old.epoch + 1
+    with store.write() as session:
+        assert not leases.renew(session, old, now=later(1), duration=LEASE)
