@@ -1,14 +1,19 @@
 """What happened in the pool that a workflow should follow, told from what was known and what is. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from orchestrator.listener import holdings
 from orchestrator.listener.holdings import Holding
 from orchestrator.listener.mirror import Mirror
+from orchestrator.listener.topology import Topology
 
 
 @dataclass(frozen=True, slots=True)
 class VmDestroyed:
-    """A VM that had VIFs on SR-IOV networks is gone; *was* is what was known of it."""
+    """A VM that had VIFs on SR-IOV networks is gone; *was* is what was known of it.
+
+    Its ports are those that it held VFs of last; when that is not known, all that could have given it some.
+    """
 
     was: Holding
 
@@ -16,10 +21,12 @@ class VmDestroyed:
 Cause = VmDestroyed
 
 
-def of_vm(before: Holding, mirror: Mirror) -> Cause | None:
+def of_vm(before: Holding, mirror: Mirror, topology: Topology) -> Cause | None:
     """What happened to a VM that was known, when no longer anything is to be remembered of it.
 
     Only a uuid that is nowhere in the pool any more is a destroyed VM: one that became a template, or that a restored database gave
     another reference, is still there. We destroy no VM with VFs ourselves, so nothing that we write to a pool is a cause.
     """
-    return VmDestroyed(before) if mirror.vm_ref(before.vm) is None else None
+    if mirror.vm_ref(before.vm) is not None:
+        return None
+    return VmDestroyed(before if before.ports else replace(before, ports=holdings.possible_ports(mirror, topology, before.vifs)))

@@ -51,6 +51,13 @@ def holding(mirror: Mirror, topology: Topology, ref: str, before: Holding | None
     return Holding(vm.uuid, ref, vm.name_label, tuple(sorted(notes, key=lambda note: (note.device, note.uuid))), ports)
 
 
+def possible_ports(mirror: Mirror, topology: Topology, vifs: Iterable[VIFNote]) -> tuple[str, ...]:
+    """Every port that gives VFs to VIFs on the networks of these, VLANs on top of a port included, on whatever host."""
+    uuids = {vif.network for vif in vifs}
+    refs = [ref for ref, network in mirror.networks.items() if network.uuid in uuids]
+    return tuple(sorted({port for ref in refs for port in topology.ports.get(ref, {}).values()}))
+
+
 def _ports(topology: Topology, vm: records.VM, vifs: Iterable[records.VIF]) -> tuple[str, ...]:
     """The ports that give the VM VFs at this moment; from the start's beginning, when xapi already says where it will be."""
     host = vm.resident_on if vm.resident_on != records.NULL else vm.scheduled_to_be_resident_on

@@ -52,7 +52,7 @@ def settle(
         elif now is not None and now != before:
             result.put.append(now)
         elif now is None and before is not None:
-            result.gone[uuid] = causes.of_vm(before, mirror)
+            result.gone[uuid] = causes.of_vm(before, mirror, topology)
     return result
 
 

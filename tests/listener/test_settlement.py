@@ -1,9 +1,12 @@
 from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+import pytest
 
 from orchestrator.listener import rules, settlement, topology
 from orchestrator.listener.causes import VmDestroyed
 from orchestrator.listener.events import VIFEvent, VMEvent
-from orchestrator.listener.holdings import Holding
+from orchestrator.listener.holdings import Holding, VIFNote
 from orchestrator.listener.mirror import Mirror
 from orchestrator.listener.settlement import Settlement
 from tests.listener import pools
@@ -28,8 +31,15 @@ def test_what_is_known_already_is_not_written_again() -> None:
 
 def test_a_known_vm_that_is_nowhere_was_destroyed() -> None:
     """However long ago: this is what finds the deletions of a week's absence."""
-    found = settle(pools.mirror(), {"web": pools.known()})
-    assert found.gone == {"web": VmDestroyed(pools.known())}
+    known = pools.known(ports=("port-one",))
+    assert settle(pools.mirror(), {"web": known}).gone == {"web": VmDestroyed(known)}
+
+
+@pytest.mark.parametrize(("network", "ports"), [("sriov", ("port-one", "port-two")), ("vlan", ("port-one",)), ("lan", ())])
+def test_where_a_destroyed_vm_ran_last_may_not_be_known(network: str, ports: tuple[str, ...]) -> None:
+    """Then every port that could have given it VFs is concerned, also the one that the VLAN of its VIF stands on."""
+    known = replace(pools.known(), vifs=(VIFNote("web-0", "0", "02:00:00:00:00:01", network),))
+    assert settle(pools.mirror(), {"web": known}).gone == {"web": VmDestroyed(replace(known, ports=ports))}
 
 
 def test_a_vm_that_became_a_template_is_forgotten_and_no_cause() -> None:
@@ -59,11 +69,11 @@ def test_a_vm_that_merely_lost_its_vif_is_updated_by_the_next_answer() -> None:
 def test_a_destroy_that_two_answers_cut_in_half_keeps_what_the_vm_had() -> None:
     """The cause says which VIFs the VM had, although they went an answer earlier."""
     mirror = pools.mirror(pools.vm(), vifs=(pools.vif(),))
-    known = {"web": pools.known()}
+    known = {"web": pools.known(ports=("port-one",))}
     mirror.apply([VIFEvent("del", "ref:web-0")])
     first = settle(mirror, known)
     mirror.apply([VMEvent("del", "ref:web")])
-    assert settle(mirror, known, awaited=first.later).causes == [VmDestroyed(pools.known())]
+    assert settle(mirror, known, awaited=first.later).causes == [VmDestroyed(known["web"])]
 
 
 def test_a_vm_restored_under_another_reference_is_no_cause() -> None:
