@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from typing import TypeVar
 
-from orchestrator.xapi import rows, sources, views
+from orchestrator.xapi import nics, rows, sources, views
 from orchestrator.xapi.client import Client
-from orchestrator.xapi.nics import nics
 from orchestrator.xapi.port import Port
 from orchestrator.xapi.records import HostMetrics, Sriov
 from orchestrator.xapi.sources import AllAtOnce, OneByOne
@@ -125,11 +124,17 @@ class Reader(Port):
 
     def nics(self) -> tuple[NIC, ...]:
         """All physical PIFs, by host and device."""
-        sriovs = self._client.fetch(dict[str, Sriov], "network_sriov.get_all_records")
-        found, pifs, _ = sources.topology(self._client)
-        hosts = self._client.fetch(dict[str, rows.Host], "host.get_all_records")
-        pcis = self._client.fetch(dict[str, rows.PCI], "PCI.get_all_records")
-        return nics(pifs, sriovs, found, hosts, pcis)
+        networks, pifs, vlans = sources.topology(self._client)
+        return nics.nics(
+            nics.Tables(
+                pifs=pifs,
+                vlans=vlans,
+                networks=networks,
+                sriovs=self._client.fetch(dict[str, Sriov], "network_sriov.get_all_records"),
+                hosts=self._client.fetch(dict[str, rows.Host], "host.get_all_records"),
+                pcis=self._client.fetch(dict[str, rows.PCI], "PCI.get_all_records"),
+            )
+        )
 
     def task(self, ref: str) -> TaskOutcome:
         """How the task stands; one that ended is destroyed in the pool."""

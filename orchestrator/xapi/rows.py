@@ -132,6 +132,7 @@ class Host(msgspec.Struct, frozen=True):
     metrics: str = NULL
     control_domain: str = NULL
     resident_VMs: list[str] = []
+    chipset_info: dict[str, str] = {}
     other_config: dict[str, str] = {}
     current_operations: dict[str, str] = {}
 

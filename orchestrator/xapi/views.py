@@ -124,6 +124,7 @@ def host(row: rows.Host, *, live: bool, is_coordinator: bool, residents: tuple[s
         resident_vms=residents,
         other_config=row.other_config,
         current_operations=tuple(sorted(set(row.current_operations.values()))),
+        iommu={"true": True, "false": False}.get(row.chipset_info.get("iommu", "")),
     )
 
 
