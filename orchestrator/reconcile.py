@@ -40,4 +40,10 @@ def settle(
 
 def at_rest(data: Mapping[str, Any], accounts: Iterable[tuple[PortLook, PortAccount]]) -> bool:
     """Whether the ports that a run of reclaim-vfs is about can be looked at now: it may have been stuck because they could not."""
-    return not any(look.in_flight for look, _ in accounts if look.attached and look.port in data.get("ports", (look.port,)))
+    return not any(look.in_flight for look, _ in accounts if look.attached and _concerns(data, look))
+
+
+def _concerns(data: Mapping[str, Any], look: PortLook) -> bool:
+    """Whether the run is about the port; one that knows neither ports nor networks may be about any."""
+    networks = {vif["network"] for vif in data.get("vifs", ())}
+    return look.port in data["ports"] if data.get("ports") else not networks or bool(networks.intersection(look.networks))

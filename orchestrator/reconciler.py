@@ -10,7 +10,7 @@ from orchestrator import reconcile
 from orchestrator.bootstrap import PoolAccess
 from orchestrator.engine.engine import Engine
 from orchestrator.metrics import Metrics
-from state import runs
+from state import ports, runs
 from state.run import Status
 from state.store import Store
 from workflows import reclaim
@@ -56,6 +56,7 @@ class Reconciler:
             self._metrics.accounted(self._access.name, accounts)
             reconcile.settle(self._access.name, accounts, self._access.ledger, self._engine.submit, self._retry)
             self._retry_those_at_rest(accounts)
+            self._retry_those_of_lost_ports(accounts)
         except PoolError as error:
             logger.warning("pool %s: its ports could not be accounted for: %s", self._access.name, error)
             return False
@@ -71,6 +72,14 @@ class Reconciler:
         for run in stuck:
             if run.workflow == reclaim.NAME and "in_flight" in (run.evidence or {}) and reconcile.at_rest(run.data, accounts):
                 self._retry(run.id)
+
+    def _retry_those_of_lost_ports(self, accounts: reconcile.Accounts) -> None:
+        """Take up the runs that hold leaked VFs of ports that are no more: SR-IOV was disabled there, or enabled anew, and the VFs went."""
+        there = {look.port for look, _ in accounts}
+        with self._store.read() as session:
+            holders = [held.run_id for held in ports.leaks(session, self._access.name) if held.port not in there]
+        for run_id in dict.fromkeys(holders):
+            self._retry(run_id)
 
     def _retry(self, run_id: UUID) -> None:
         """Take a stuck run up again because its port changed; one that a person took up meanwhile is left alone."""
