@@ -84,7 +84,7 @@ def policy(loaded: Loaded) -> Policy:
     """What the steps are told of the configuration."""
     reclaim = loaded.settings.reclaim
     return Policy(
-        reclaim=ReclaimPolicy(grace=reclaim.grace, looks=reclaim.looks, settle=reclaim.settle),
+        reclaim=ReclaimPolicy(grace=reclaim.grace, looks=reclaim.looks, settle=reclaim.settle, allow=frozenset(reclaim.allow)),
         reboot=loaded.settings.reboot.policy(),
         sriov={name: wanted.policy(name) for name, wanted in loaded.settings.sriov.items()},
         maintenance={name: window.window() for name, window in loaded.settings.maintenance.items()},

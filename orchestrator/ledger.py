@@ -36,6 +36,12 @@ class PoolLedger:
         words += [f"the promise of {sum(promised.values())} VFs to VM {known.name if known else vm}"] if promised else []
         return tuple(words)
 
+    def last_ports(self) -> dict[str, tuple[str, ...]]:
+        """The VMs (uuids) with VIFs that take VFs, each with the ports that give it VFs or last did; those that changed last first."""
+        with self._store.read() as session:
+            known = inventory.known(session, self._pool).values()
+        return {row.vm: tuple(row.ports) for row in sorted(known, key=lambda row: row.updated_at, reverse=True)}
+
     def learn(self, look: PortLook) -> PortAccount:
         """Take a look into account; the account after it.
 

@@ -69,11 +69,12 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    """A person is needed: why, what was seen, and the next command to type."""
+    """A person is needed: why, what was seen, and the next command to type. A retry goes on at the step *retry_at*; "" is this one."""
 
     reason: str
     next_command: str
     evidence: dict[str, Any] = field(default_factory=dict)
+    retry_at: str = ""
 
 
 Outcome = Done | Wait | Need | Finish | Refuse | Stuck

@@ -7,6 +7,9 @@ from datetime import timedelta
 from workflows.wanted import RebootPolicy, SriovPolicy
 from workflows.windows import Window
 
+CURES = ("forget", "power-state-reset", "reinit-port", "restart-toolstack", "reboot-in-window")
+"""What may be done to get lost VFs back, mildest first; the first three are allowed unless the configuration says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReclaimPolicy:
@@ -15,11 +18,52 @@ class ReclaimPolicy:
     *grace*: how long after a deletion, and between the first and the last look, before a VF that is missing in the arithmetic
     is called leaked. *looks*: how many looks, spread over the grace period, must agree on a leak.
     *settle*: how long a port may stay in motion (starts, migrations, boots) before a person is told that no look was possible.
+    *allow*: the cures that may be tried, see `CURES`.
     """
 
     grace: timedelta = timedelta(seconds=30)
     looks: int = 3
     settle: timedelta = timedelta(minutes=30)
+    allow: frozenset[str] = frozenset(CURES[:3])
+
+
+@dataclass(frozen=True, slots=True)
+class BackupPolicy:
+    """How VMs are made ready for a backup.
+
+    *needs*: during what the product needs the VM to hold no VF: "nothing", the "snapshot", or its whole "job"; mode auto goes by it.
+    *shutdown_patience*: how long a guest may take to shut down when it was asked; *shutdown*: what follows then: "give-up" (and undo) or "hard".
+    *late_halt*: how long a guest that did not shut down in time is watched, as it may still do so, and must run again then.
+    *hold*: how long a prepared VM waits for the product when nobody releases it. *retention*: how long the snapshot stays after that.
+    *no_vf*: what to try, in this order, when the VF is gone at the return: "elsewhere", "wait", "fallback-network", "leave-halted".
+    *wait_for_vf*: how long "wait" waits. *fallback_network*: uuid or name of the ordinary network for that and for mode failover.
+    *max_snapshots*: a VM that has more is refused: its chain of disks is too long. *snapshot_patience*: after that a snapshot is given up.
+    """
+
+    needs: str = "snapshot"
+    shutdown_patience: timedelta = timedelta(minutes=5)
+    shutdown: str = "give-up"
+    late_halt: timedelta = timedelta(minutes=5)
+    hold: timedelta = timedelta(hours=12)
+    retention: timedelta = timedelta()
+    no_vf: tuple[str, ...] = ("elsewhere", "wait", "fallback-network", "leave-halted")
+    wait_for_vf: timedelta = timedelta(minutes=30)
+    fallback_network: str = ""
+    max_snapshots: int = 20
+    snapshot_patience: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentPolicy:
+    """How VFs are given to VMs and taken back.
+
+    *full*: what follows when no VF is to be had: "refuse" or "wait". *count_halted*: whether the VFs that halted VMs will want when they
+    start count as taken. *shutdown*: how long a guest may take to shut down cleanly.
+    """
+
+    full: str = "refuse"
+    count_halted: bool = True
+    shutdown: timedelta = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +71,8 @@ class Policy:
     """All policies, by subject."""
 
     reclaim: ReclaimPolicy = field(default_factory=ReclaimPolicy)
+    backup: BackupPolicy = field(default_factory=BackupPolicy)
     reboot: RebootPolicy = field(default_factory=RebootPolicy)
     sriov: Mapping[str, SriovPolicy] = field(default_factory=dict)
     maintenance: Mapping[str, Window] = field(default_factory=dict)
+    assignment: AssignmentPolicy = field(default_factory=AssignmentPolicy)

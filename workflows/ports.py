@@ -158,7 +158,7 @@ class Machines(Protocol):
         """VM.clean_shutdown: needs the guest's help and may never end."""
 
     def begin_hard_shutdown(self, vm: str) -> str:
-        """VM.hard_shutdown: pulls the plug."""
+        """VM.hard_shutdown: pulls the plug, also of a VM whose clean shutdown is under way (xapi cancels that)."""
 
     def begin_migrate(self, vm: str, host: str) -> str:
         """VM.pool_migrate, live."""
@@ -262,6 +262,9 @@ class Ledger(Protocol):
 
     def forget_vm(self, vm: str) -> tuple[str, ...]:
         """Remove what we keep of a VM that is gone (its VIFs, promises made to it); says what was removed, in words."""
+
+    def last_ports(self) -> Mapping[str, tuple[str, ...]]:
+        """The VMs (uuids) with VIFs that take VFs, as far as known, each with the ports it takes or last took them of; newest first."""
 
     def learn(self, look: PortLook) -> PortAccount:
         """Take a look into account: a trusted one may raise the total; a new epoch begins anew. The account after it."""

@@ -1,10 +1,14 @@
-"""Get the VFs of a VM that is gone back, or those that a port has lost: settle, forget our traces, prove it by the arithmetic, say so."""
+"""Get the VFs of a VM that is gone back, or those that a port has lost: settle, forget our traces, prove it by the arithmetic.
+
+VFs that are lost are got back by the cures (`workflows/cures.py`), mildest first; the arithmetic judges each of them. The run ends
+wherever the numbers add up.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any
 
-from plugins.values import VFFreed, VFLeaked
-from workflows import accounting
+from plugins.values import VFLeaked
+from workflows import accounting, cures, proof, replug
 from workflows.outcome import DONE, Done, Finish, Outcome, Request, Stuck, Wait
 from workflows.policy import ReclaimPolicy
 from workflows.ports import PortAccount, PortLook
@@ -12,8 +16,6 @@ from workflows.workflow import Data, Step, Workflow
 from workflows.world import World
 
 NAME = "reclaim-vfs"
-POLL = timedelta(seconds=2)
-NOTHING_THERE = "none of its ports has VFs any more: there is nothing to free"
 
 
 def request_for_port(pool: str, port: str, name: str) -> Request:
@@ -26,36 +28,37 @@ def settle(world: World, data: Data) -> Outcome:
     vm = data.get("vm")
     if vm and world.pool.vm_exists(vm):
         return Finish("the VM is there again (restored or imported with its uuid): nothing was forgotten, nothing was touched")
-    begun = _since(world, data, "settling_since", data.get("seen_at"))
+    begun = proof.since_when(world, data, "settling_since", data.get("seen_at"))
     grace_ends = begun + world.policy.reclaim.grace
     if vm and world.now < grace_ends:
         return Wait(f"grace period until {grace_ends:%H:%M:%S} UTC", at_most=grace_ends - world.now)
-    return _motion(world, data, _concerned(world, data)) or DONE
+    return proof.motion(world, data, proof.concerned(world, data)) or DONE
 
 
 def forget_our_traces(world: World, data: Data) -> Outcome:
     """Forget what we keep of the VM: its VIFs and what was promised to it."""
     if not data.get("vm"):
         return Done("no VM is concerned")
+    if "forget" not in world.policy.reclaim.allow:
+        return Done("to forget what was kept of it is not allowed")
     forgotten = world.ledger.forget_vm(data["vm"])
     return Done("forgot " + ", ".join(forgotten) if forgotten else "nothing else was kept of it")
 
 
 def prove_free(world: World, data: Data) -> Outcome:
-    """Look until the numbers of every port concerned add up, or until enough looks agree that VFs are missing."""
-    looks = _concerned(world, data)
+    """Look until the numbers of every port concerned add up, or until enough looks agree that VFs are lost."""
+    cures.begin_anew(data)
+    looks = proof.concerned(world, data)
     world.ledger.let_go(world.run_id)
-    moving = _motion(world, data, looks)
+    moving = proof.motion(world, data, looks)
     if moving:
         return moving
     accounts = [(look, world.ledger.learn(look)) for look in looks]
     short = [(look, account) for look, account in accounts if accounting.missing(look, account) > account.leaked]
     if short:
         return _look_again_or_hold(world, data, short)
-    data["proof"] = [accounting.figures(look, account) for look, account in accounts]
     data["looks"] = {}
-    data["words"] = "; ".join(accounting.in_words(*pair) for pair in accounts) or NOTHING_THERE
-    return Done(data["words"])
+    return proof.proven(world, data, accounts)
 
 
 def let_go(world: World, _data: Data) -> Outcome:
@@ -64,50 +67,18 @@ def let_go(world: World, _data: Data) -> Outcome:
     return DONE
 
 
-def say_so(world: World, data: Data) -> Outcome:
-    """Tell the observers, once for each port, that the VFs are proven free."""
-    for figures in data.get("proof", ()) if data.get("vm") else ():
-        world.announce(
-            VFFreed(
-                run_id=world.run_id,
-                pool=world.pool.name,
-                vm=data["vm"],
-                vm_name=data.get("vm_name", ""),
-                port=figures["name"],
-                free=figures["remaining"],
-                total=figures["total"],
-                at=world.now,
-            )
-        )
-    return Done("proven: " + data["words"])
-
-
-def _concerned(world: World, data: Data) -> list[PortLook]:
-    """A fresh look at the ports the VM last held VFs of; when that is not known, at every port of its VIFs' networks.
-
-    A port whose logical PIF is not attached has no VFs, and is left out.
-    """
-    looks = [look for look in world.pool.look_at_ports() if look.attached]
-    if data.get("ports"):
-        return [look for look in looks if look.port in data["ports"]]
-    networks = {vif["network"] for vif in data.get("vifs", ())}
-    return [look for look in looks if look.network in networks]
-
-
-def _motion(world: World, data: Data, looks: list[PortLook]) -> Outcome | None:
-    """Wait while a look cannot be trusted; after the policy's patience a person is told; None when every look can."""
-    reasons = [f"{look.name}: {reason}" for look in looks for reason in look.in_flight]
-    if not reasons:
-        data.pop("in_motion_since", None)
-        return None
-    since = _since(world, data, "in_motion_since", None)
-    if world.now - since < world.policy.reclaim.settle:
-        return Wait("; ".join(reasons), at_most=POLL)
-    del data["in_motion_since"]
+def tell_somebody(world: World, data: Data) -> Outcome:
+    """Look once more: what no cure got back needs a person, who is given the evidence."""
+    found = proof.lost(world, data)
+    if not isinstance(found, list):
+        return found
+    tried = [f"{cure['cure']}: {cure['came_to']}" for cure in data["cures"]]
+    looks = f"neither free nor used by anybody, in {world.policy.reclaim.looks} looks"
     return Stuck(
-        f"no look at the ports could be trusted for {world.policy.reclaim.settle}: {'; '.join(reasons)}",
+        "; ".join([f"leaked VFs: {proof.in_words(found)}: {looks}", *tried]),
         next_command=f"vfo run {world.run_id} retry",
-        evidence={"in_flight": reasons, "since": since.isoformat()},
+        evidence={"held": {one.look.name: one.count for one in found}, "looks": data["looks"], "cures": data["cures"]},
+        retry_at=prove_free.__name__,
     )
 
 
@@ -132,30 +103,19 @@ def _pause(policy: ReclaimPolicy) -> timedelta:
 
 def _hold(world: World, data: Data, short: list[PortLook]) -> Outcome:
     """Become the holder of the leaked VFs; when other runs hold all of them meanwhile, ours are free after all."""
-    looks = data["looks"]
-    data["looks"] = {}
     held = {}
     for look in short:
-        leaked = min(figures["missing"] for figures in looks[look.port])
+        leaked = min(figures["missing"] for figures in data["looks"][look.port])
         count = world.ledger.hold_leaks(look.port, leaked, world.run_id)
         if count:
             held[look.name] = count
-            evidence = {"looks": looks[look.port]}
+            evidence = {"looks": data["looks"][look.port]}
             world.announce(VFLeaked(world.run_id, world.pool.name, look.name, count, evidence, world.now))
     if not held:
+        data["looks"] = {}
         return Wait("the missing VFs are held by other runs: one more look", at_most=timedelta(milliseconds=100))
     said = ", ".join(f"{count} of {name}" for name, count in held.items())
-    return Stuck(
-        f"leaked VFs: {said}: neither free nor used by anybody, in {world.policy.reclaim.looks} looks",
-        next_command=f"vfo run {world.run_id} retry",
-        evidence={"held": held, "looks": looks},
-    )
-
-
-def _since(world: World, data: Data, key: str, known: str | None) -> datetime:
-    """The moment noted under *key*; noted now (or as *known*) the first time."""
-    data.setdefault(key, known or world.now.isoformat())
-    return datetime.fromisoformat(data[key])
+    return Done(f"leaked VFs: {said}: neither free nor used by anybody, in {world.policy.reclaim.looks} looks")
 
 
 RECLAIM = Workflow(
@@ -165,6 +125,10 @@ RECLAIM = Workflow(
         Step(settle, timeout=None),
         Step(forget_our_traces),
         Step(prove_free, undo=let_go, timeout=None),
-        Step(say_so),
+        Step(cures.reset_holders, timeout=None),
+        Step(replug.make_vfs_anew, undo=replug.open_again, timeout=None),
+        Step(cures.restart_toolstack, timeout=None),
+        Step(cures.reboot_host, timeout=None),
+        Step(tell_somebody, timeout=None),
     ),
 )

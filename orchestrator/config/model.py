@@ -76,6 +76,9 @@ class Broker(Section):
     url: str = "embedded://"
 
 
+Cure = Literal["forget", "power-state-reset", "reinit-port", "restart-toolstack", "reboot-in-window"]
+
+
 class Reclaim(Section):
     """`[reclaim]`: getting VFs back."""
 
@@ -87,6 +90,8 @@ class Reclaim(Section):
     """How long a port may stay in motion (starts, migrations, boots) before a person is told that no look was possible."""
     every: Duration = timedelta(minutes=10)
     """How often all ports are accounted for without a reason."""
+    allow: tuple[Cure, ...] = ("forget", "power-state-reset", "reinit-port")
+    """The cures that may be tried on lost VFs; "restart-toolstack" and "reboot-in-window" are tried only where they stand here."""
 
 
 class Listener(Section):

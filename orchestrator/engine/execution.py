@@ -100,7 +100,8 @@ def _forward(standing: Standing, result: Result, data: Data) -> Next:
         case Refuse():
             then = _give_up(standing, result.reason, data, begun=False)
         case Stuck():
-            change = _ended(run, Status.STUCK, result.reason, data, next_command=result.next_command, evidence=result.evidence)
+            at, wanted = result.retry_at or step.name, result.next_command
+            change = _ended(run, Status.STUCK, result.reason, data, next_command=wanted, evidence=result.evidence, step=at)
             then = Next(change, Entry(step.name, "stuck", result.reason, result.evidence or None))
         case Again() if _tried_enough(run, result):
             then = put_aside(run, Stuck(result.reason, retry_command(run), result.evidence or {}))

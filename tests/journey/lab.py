@@ -16,6 +16,7 @@ from state import history, runs
 from state.run import Run, Status
 from state.store import Store
 
+ALLOWED = '["forget", "power-state-reset", "reinit-port"]'
 CONFIGURATION = """
 [pools.lab]
 url = "{url}"
@@ -27,6 +28,7 @@ patience = "5s"
 grace = "{grace}"
 looks = 3
 every = "{every}"
+allow = {allow}
 
 [listener]
 lease = "1s"
@@ -50,11 +52,11 @@ def wait_until(reached: Callable[[], Any], seconds: float, what: str) -> float:
 class Lab:
     """*folder* takes the configuration, the database and the logs."""
 
-    def __init__(self, folder: Path, *options: str, grace: str = "300ms", every: str = "1h") -> None:
+    def __init__(self, folder: Path, *options: str, grace: str = "300ms", every: str = "1h", allow: str = ALLOWED) -> None:
         self.folder = folder
         self.pool = SimulatedPool(folder, *options)
         self.config = folder / "vfo.toml"
-        self.config.write_text(CONFIGURATION.format_map({**self.pool.said, "grace": grace, "every": every}))
+        self.config.write_text(CONFIGURATION.format_map({**self.pool.said, "grace": grace, "every": every, "allow": allow}))
         self.store = Store(load(self.config).database_url)
         self.client = OtherClient(self.pool.said["url"], self.pool.said["user"], self.pool.said["password"])
 
@@ -111,7 +113,12 @@ class Lab:
     def proofs(self, run: Run) -> int:
         """How often the run recorded that the VF is proven free."""
         with self.store.read() as session:
-            return sum(entry.step == "prove_free" and entry.outcome == "done" for entry in history.of(session, run.id))
+            return sum(entry.outcome == "finish" and entry.message.startswith("proven") for entry in history.of(session, run.id))
+
+    def said(self) -> list[str]:
+        """All that runs recorded, as sentences, oldest first."""
+        with self.store.read() as session:
+            return [entry.message for entry in history.after(session, 0)]
 
     def log(self) -> str:
         return (self.folder / "serve.log").read_text()

@@ -79,9 +79,23 @@ def _stopped(daemon: Process) -> bool:
     return True
 
 
+def test_a_leak_is_cured_when_nobody_uses_the_port_any_more(lab: Callable[..., Lab]) -> None:
+    """With the last user deleted the VFs are made anew, and every run is done: nothing is lost in the pool's own books."""
+    here = lab()
+    daemon = here.serve()
+    wait_until(lambda: here.known() >= 6, 30, "the daemon knows the pool")
+    users = here.client.running_with_a_vf()
+    here.control("leak", host="host1", network="SR-IOV", count=1)
+    here.delete(users)
+    wait_until(lambda: here.statuses() == {"done": len(users)}, 60, "every run is done")
+    assert "the VFs of host1/eth1 are new" in here.said()
+    daemon.stop()
+    assert all(port["leaked"] == 0 and port["free"] == port["total"] for port in here.truth()["ports"] if port["network"])
+
+
 def test_a_leak_is_kept_as_one_stuck_run_until_somebody_cures_it(lab: Callable[..., Lab]) -> None:
-    """The others are done; the stuck one holds the evidence, and ends done by itself when the port was plugged anew."""
-    here = lab(every="1s")
+    """Without a cure: the others are done; the stuck one has the evidence, and ends done by itself when the port is plugged anew."""
+    here = lab(every="1s", allow='["forget"]')
     daemon = here.serve()
     wait_until(lambda: here.known() >= 6, 30, "the daemon knows the pool")
     here.control("leak", host="host1", network="SR-IOV", count=1)

@@ -7,8 +7,9 @@ import pytest
 
 from plugins.values import VFFreed, VFLeaked
 from tests.workflows.fakes import NOON, Clock, FakeLedger, FakePool, Journey, look
-from workflows import reclaim
+from workflows import proof, reclaim
 from workflows.outcome import Done, Finish, Stuck
+from workflows.policy import Policy, ReclaimPolicy
 
 OTHER_RUN = UUID(int=7)
 
@@ -23,12 +24,12 @@ def deleted(**more: Any) -> dict[str, Any]:
 
 
 def test_a_deleted_vms_vf_is_proven_free_after_the_grace_period() -> None:
-    """With nothing missing the run waits for the grace period, looks, and tells the observers."""
+    """With nothing missing the run waits for the grace period, looks, tells the observers, and ends there: no cure is looked at."""
     trip = journey(look())
     ended = trip.run(reclaim.RECLAIM, deleted())
-    assert [name for name, _ in ended] == ["settle", "forget_our_traces", "prove_free", "say_so"]
+    assert [name for name, _ in ended] == ["settle", "forget_our_traces", "prove_free"]
     assert trip.clock.now - NOON == timedelta(seconds=30)
-    assert ended[2][1] == Done("host1/port-1: 8 VFs = 8 free + 0 in use")
+    assert ended[2][1] == Finish("proven: host1/port-1: 8 VFs = 8 free + 0 in use")
     assert [type(happening) for happening in trip.told] == [VFFreed]
 
 
@@ -38,7 +39,7 @@ def test_numbers_in_motion_are_waited_for() -> None:
         look(remaining=7, in_flight=("VM db-1 starts",)), look(remaining=7, in_flight=("VM db-1 starts",)), look(remaining=7, users=1)
     )
     ended = trip.run(reclaim.RECLAIM, deleted())
-    assert isinstance(ended[-1][1], Done)
+    assert isinstance(ended[-1][1], Finish)
     assert not [happening for happening in trip.told if isinstance(happening, VFLeaked)]
 
 
@@ -53,11 +54,13 @@ def test_motion_without_end_needs_a_person() -> None:
 
 
 def test_a_leak_is_called_one_only_when_all_looks_agree_over_the_grace_period() -> None:
-    """Three looks, spread over another grace period, show the missing VF; then it is held with the evidence."""
+    """Three looks, spread over another grace period, show the missing VF; it is held, and without a cure the run ends with the evidence."""
     trip = journey(look(remaining=7))
+    trip.policy = Policy(ReclaimPolicy(timedelta(seconds=30), 3, allow=frozenset()))
     name, outcome = trip.run(reclaim.RECLAIM, deleted())[-1]
-    assert name == "prove_free"
+    assert name == "tell_somebody"
     assert isinstance(outcome, Stuck)
+    assert outcome.retry_at == "prove_free"
     assert trip.clock.now - NOON >= timedelta(seconds=60)
     assert [figures["missing"] for figures in outcome.evidence["looks"]["port-1"]] == [1, 1, 1]
     assert outcome.evidence["held"] == {"host1/port-1": 1}
@@ -68,14 +71,14 @@ def test_a_leak_is_called_one_only_when_all_looks_agree_over_the_grace_period() 
 def test_a_vf_that_comes_back_late_is_no_leak() -> None:
     """A look that adds up ends the doubt, however many before did not."""
     trip = journey(look(remaining=7), look(remaining=7), look(remaining=7), look(remaining=8))
-    assert isinstance(trip.run(reclaim.RECLAIM, deleted())[-1][1], Done)
+    assert isinstance(trip.run(reclaim.RECLAIM, deleted())[-1][1], Finish)
 
 
 def test_what_another_run_holds_as_leaked_is_not_counted_twice() -> None:
     """Of two runs after one leak, one holds it; the other's VF is free by the arithmetic."""
     trip = journey(look(remaining=7))
     trip.ledger.hold_leaks("port-1", 1, OTHER_RUN)
-    assert trip.run(reclaim.RECLAIM, deleted())[-1][1] == Done(
+    assert trip.run(reclaim.RECLAIM, deleted())[-1][1] == Finish(
         "proven: host1/port-1: 8 VFs = 7 free + 0 in use + 1 leaked (held by another run)"
     )
     assert trip.ledger.holders("port-1") == (OTHER_RUN,)
@@ -84,6 +87,7 @@ def test_what_another_run_holds_as_leaked_is_not_counted_twice() -> None:
 def test_only_looks_of_one_epoch_are_counted_together() -> None:
     """VFs that were made anew between two looks begin the count of looks anew."""
     trip = journey(look(remaining=7), look(remaining=7), look(remaining=7, epoch="2"))
+    trip.policy = Policy(ReclaimPolicy(timedelta(seconds=30), 3, allow=frozenset()))
     outcome = trip.run(reclaim.RECLAIM, deleted())[-1][1]
     assert isinstance(outcome, Stuck)
     assert {figures["epoch"] for figures in outcome.evidence["looks"]["port-1"]} == {"2"}
@@ -92,7 +96,7 @@ def test_only_looks_of_one_epoch_are_counted_together() -> None:
 def test_a_vm_that_is_there_again_is_left_alone() -> None:
     """Restored with its uuid, the VM keeps what is known of it."""
     trip = journey(look())
-    trip.pool.vms.add("vm-1")
+    trip.pool.there.add("vm-1")
     trip.ledger.known["vm-1"] = ("2 VIFs",)
     assert isinstance(trip.run(reclaim.RECLAIM, deleted())[-1][1], Finish)
     assert trip.ledger.known
@@ -101,13 +105,13 @@ def test_a_vm_that_is_there_again_is_left_alone() -> None:
 def test_a_port_that_lost_sriov_has_nothing_to_free() -> None:
     """When none of the ports is there any more the run is done and says so."""
     trip = journey((look("port-2"),))
-    assert trip.run(reclaim.RECLAIM, deleted())[2][1] == Done(reclaim.NOTHING_THERE)
+    assert trip.run(reclaim.RECLAIM, deleted())[2][1] == Finish("proven: " + proof.NOTHING_THERE)
 
 
 def test_a_port_that_is_unplugged_has_nothing_to_free() -> None:
     """Without its logical PIF the port has no VFs at all, so none of the VM's can be lost there."""
     trip = journey(replace(look(remaining=0, in_flight=("its logical PIF is not attached",)), attached=False))
-    assert trip.run(reclaim.RECLAIM, deleted())[2][1] == Done(reclaim.NOTHING_THERE)
+    assert trip.run(reclaim.RECLAIM, deleted())[2][1] == Finish("proven: " + proof.NOTHING_THERE)
 
 
 def test_without_a_known_port_every_port_of_the_networks_is_proven() -> None:
@@ -117,14 +121,14 @@ def test_without_a_known_port_every_port_of_the_networks_is_proven() -> None:
     assert [happening.port for happening in trip.told if isinstance(happening, VFFreed)] == ["host1/port-1", "host1/port-2"]
 
 
-@pytest.mark.parametrize("step", range(len(reclaim.RECLAIM.steps)))
+@pytest.mark.parametrize("step", range(3))
 def test_every_step_may_run_twice(step: int) -> None:
     """A crash after a step's act and before its record makes it run again: the end is the same."""
     trip = journey(look())
     data = deleted()
-    for index, row in enumerate(reclaim.RECLAIM.steps):
+    for index, row in enumerate(reclaim.RECLAIM.steps[:3]):
         trip.clock.now = NOON + timedelta(minutes=1)
         outcome = row.action(trip.world(), data)
         if index == step:
             outcome = row.action(trip.world(), data)
-        assert isinstance(outcome, Done)
+        assert isinstance(outcome, Done | Finish)
