@@ -6,7 +6,7 @@ Objects are named by name_label, uuid or ref. A ControlError says which argument
 import secrets
 from typing import Any, Literal
 
-from orchestrator.simulator import durations, host_boots, sriov, vfs, world
+from orchestrator.simulator import durations, host_boots, operations, sriov, vfs, world
 from orchestrator.simulator.database import Database
 from orchestrator.simulator.objects import NULL
 from orchestrator.simulator.server import Server
@@ -95,10 +95,13 @@ class Control:
                 holder = find(self._db, "VM", vm) if vm else f"OpaqueRef:{secrets.token_hex(16)}"
                 vfs.leak(self._db, vf, holder)
 
-    def guest(self, vm: str, ignores_shutdown: bool, acknowledges: bool = False) -> None:
-        """The guest does not shut down when asked: it does not answer, or it answers and goes on."""
+    def guest(self, vm: str, ignores_shutdown: bool = False, acknowledges: bool = False, tools: bool = True) -> None:
+        """The guest does not shut down when asked: it does not answer, or it answers and goes on; or it has no tools to be asked by."""
         temper = ("hangs" if acknowledges else "ignores") if ignores_shutdown else ""
-        self._db.set("VM", find(self._db, "VM", vm), _guest=temper)
+        with self._db.lock:
+            ref = find(self._db, "VM", vm)
+            self._db.set("VM", ref, _guest=temper if tools else "bare")
+            operations.refresh(self._db, ref)
 
     def driver(self, host: str, driver: str) -> None:
         """From now on the host's capable ports enable in this way; what is enabled stays as it is until it is plugged or the host boots."""

@@ -31,6 +31,8 @@ REBUILD_INITRD: Final = 90.0
 
 # host.reboot answers at once and acts later (recorded on a running xapi: about 10 s).
 BEFORE_REBOOT: Final = 10.0
+# How long high availability waits before it takes a silent host for dead.
+HA_FENCES: Final = 60.0
 HOST_BOOT: Final = 240.0
 UNTIL_ENABLED: Final = 20.0
 UNTIL_VFS: Final = 10.0

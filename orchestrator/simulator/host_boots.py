@@ -1,15 +1,18 @@
 """Hosts that go down and come back: what is lost, and in which order things return."""
 
+import logging
 import math
 import time
 
-from orchestrator.simulator import durations, hosts, objects, placement, sriov, vfs, vm_lifecycle
+from orchestrator.simulator import durations, hosts, objects, placement, sriov, tasks, vfs, vm_lifecycle, vm_power
 from orchestrator.simulator.call import Call
 from orchestrator.simulator.database import Database, Row
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.objects import NULL
 from orchestrator.simulator.registry import Messages
 from orchestrator.simulator.server import Server
+
+log = logging.getLogger(__name__)
 
 
 def reboot(call: Call, host: str) -> None:
@@ -25,12 +28,15 @@ def shutdown(call: Call, host: str) -> None:
 
 
 def _begin(call: Call, host: str) -> None:
+    """A host that is going down already is waited for, and judged by what it is then (message_forwarding.ml: with_host_operation)."""
     with call.db.lock:
-        row = hosts.live(call, host)
+        while "shutdown" in (row := hosts.live(call, host))["current_operations"].values():
+            call.db.changed.wait(1.0)
+            call.check()
         if row["enabled"]:
             raise Failure("HOST_NOT_DISABLED")
         # host.reboot shows as `shutdown` as well (recorded on a running xapi).
-        call.db.set("host", host, current_operations={call.task: "shutdown"})
+        call.db.set("host", host, current_operations=objects.with_key(row["current_operations"], call.task, "shutdown"))
         hosts.refresh(call.db, host)
 
 
@@ -83,16 +89,35 @@ def _restart_elsewhere(server: Server, host: str) -> None:
         if not heirs:
             return
         server.failover(heirs[0], old_answers=False)
+    _pause(server, durations.HA_FENCES)
     with db.lock:
-        for vm in hosts.guests(db, host):
-            protected = db.get("VM", vm)["ha_restart_priority"] == "restart"
+        lost = hosts.guests(db, host)
+        for vm in lost:
             vm_lifecycle.halt(db, vm)
-            if protected and placement.possible(db, vm):
-                vm_lifecycle.start_now(db, vm, placement.choose(db, vm, server.random))
+        protected = [vm for vm in lost if db.get("VM", vm)["ha_restart_priority"] == "restart"]
+    for vm in protected:
+        server.spawn(_start_vm, server, vm)
+
+
+def _start_vm(server: Server, vm: str, host: str | None = None) -> None:
+    """Xapi starts a VM as a client would: with a task, after what is under way, and not against a blocked operation."""
+    call = Call(server, "VM.start")
+    call.host = server.coordinator
+    tasks.begin(call, "VM.start")
+    try:
+        with server.calls.during(call):
+            if host is None:
+                vm_power.start(call, vm, start_paused=False, force=False)
+            else:
+                vm_power.start_on(call, vm, host, start_paused=False, force=False)
+    except Failure as failure:
+        log.info("%s does not start by itself: %s", vm, failure.details)
+    finally:
+        tasks.forget(call)
 
 
 def come_up(server: Server, host: str) -> None:
-    """A boot: live first, then enabled, then the VFs, then the VMs that start by themselves. Blocks until all is done."""
+    """A boot: live first, then enabled, then the VFs; blocks until then. The VMs that start by themselves start after it."""
     db = server.db
     with db.lock:
         _lose_all(db, host)
@@ -113,7 +138,9 @@ def come_up(server: Server, host: str) -> None:
     server.pause(durations.UNTIL_VFS * server.speed)
     with db.lock:
         sriov.bring_up_host(db, host)
-        _start_by_themselves(db, host)
+        wanted = _starting_by_themselves(db, host)
+    for vm in wanted:
+        server.spawn(_start_vm, server, vm, host)
 
 
 def _started(row: Row) -> str:
@@ -131,14 +158,19 @@ def _lose_all(db: Database, host: str) -> None:
     hosts.set_enabled(db, host, enabled=False)
 
 
-def _start_by_themselves(db: Database, host: str) -> None:
+def _starting_by_themselves(db: Database, host: str) -> list[str]:
     """other_config:auto_poweron, where the pool has it switched on as well (xapi: helpers.ml, vm auto power on)."""
     if objects.pool_of(db)[1]["other_config"].get("auto_poweron", "true") != "true":
-        return
-    for vm, row in list(db.rows("VM")):
-        wanted = row["other_config"].get("auto_poweron") == "true" and row["power_state"] == "Halted"
-        if wanted and not row["is_a_template"] and placement.passes(db, vm, host) and row["affinity"] in {NULL, host}:
-            vm_lifecycle.start_now(db, vm, host)
+        return []
+    return [
+        vm
+        for vm, row in db.rows("VM")
+        if row["other_config"].get("auto_poweron") == "true"
+        and row["power_state"] == "Halted"
+        and not row["is_a_template"]
+        and row["affinity"] in {NULL, host}
+        and placement.passes(db, vm, host)
+    ]
 
 
 def toolstack_started(server: Server, host: str) -> None:

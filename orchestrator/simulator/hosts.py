@@ -1,5 +1,7 @@
 """Hosts: enabled and disabled, emptied, and what a client may ask of them."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Final
 
 from orchestrator.simulator import durations, objects, operations, placement, vm_migration
@@ -18,7 +20,7 @@ GOING_DOWN: Final = ("enable", "evacuate", "shutdown", "vm_start")
 def refresh(db: Database, host: str) -> None:
     """Write allowed_operations anew."""
     row = db.get("host", host)
-    allowed = GOING_DOWN if row["current_operations"] else ENABLED if row["enabled"] else DISABLED
+    allowed = GOING_DOWN if "shutdown" in row["current_operations"].values() else ENABLED if row["enabled"] else DISABLED
     db.set("host", host, allowed_operations=list(allowed))
 
 
@@ -94,14 +96,35 @@ def assert_can_evacuate(call: Call, host: str) -> None:
         raise Failure("CANNOT_EVACUATE_HOST", "|".join(",".join(reason.details) for reason in reasons))
 
 
+@contextlib.contextmanager
+def during(call: Call, host: str, operation: str) -> Iterator[None]:
+    """Hold the operation in the host's current_operations while the block runs."""
+    row = live(call, host)
+    call.db.set("host", host, current_operations=objects.with_key(row["current_operations"], call.task, operation))
+    try:
+        yield
+    finally:
+        with call.db.lock:
+            if call.db.exists("host", host):
+                running = objects.without_key(call.db.get("host", host)["current_operations"], call.task)
+                call.db.set("host", host, current_operations=running)
+
+
 def evacuate(call: Call, host: str, network: str, evacuate_batch_size: int) -> None:
-    """host.evacuate: all or nothing; neither disables nor enables the host."""
-    with call.db.lock:
-        live(call, host)
-        for reason in hindrances(call.db, host).values():
-            raise reason
-        leaving = guests(call.db, host)
-    for vm in leaving:
+    """host.evacuate: nothing moves when one VM cannot; neither disables nor enables the host."""
+    with during(call, host, "evacuate"):
+        with call.db.lock:
+            for reason in hindrances(call.db, host).values():
+                raise reason
+            leaving = guests(call.db, host)
+        _send_away(call, host, leaving)
+
+
+def _send_away(call: Call, host: str, leaving: list[str]) -> None:
+    for done, vm in enumerate(leaving):
+        call.progress(done / len(leaving))
+        if not call.db.exists("VM", vm) or call.db.get("VM", vm)["resident_on"] != host:
+            continue  # it went by itself meanwhile
         with operations.during(call, vm, "pool_migrate"):
             with call.db.lock:
                 others = [other for other in placement.possible(call.db, vm) if other != host]

@@ -69,6 +69,8 @@ WITH_A_TEMPLATE: Final = frozenset(
 WITH_A_SNAPSHOT: Final = frozenset({"revert", "clone", "copy", "export", "destroy", "hard_shutdown", "metadata_export"})
 REFUSED_WITH_A_PCI: Final = frozenset({"suspend", "checkpoint", "pool_migrate", "migrate_send"})
 REFUSED_WITH_A_VUSB: Final = frozenset({"snapshot", "suspend", "checkpoint", "pool_migrate", "migrate_send"})
+# What needs the guest's agent (xapi_vm_lifecycle.ml: check_op_for_feature).
+REFUSED_WITHOUT_TOOLS: Final = frozenset({"clean_shutdown", "clean_reboot", "suspend", "checkpoint", "pool_migrate", "migrate_send"})
 TOGETHER: Final = (frozenset({"clone", "copy", "export"}), frozenset({"snapshot", "checkpoint"}))
 # A hard shutdown does not wait for these, it cancels them (message_forwarding.ml: hard_shutdown).
 CANCELLED_BY_FORCE: Final = frozenset({"clean_shutdown", "clean_reboot", "hard_reboot", "pool_migrate", "suspend"})
@@ -105,6 +107,8 @@ def _refused_by_kind(vm: str, row: Row, operation: str) -> Failure | None:
 
 
 def _refused_by_devices(vm: str, row: Row, operation: str) -> Failure | None:
+    if row.get("_guest") == "bare" and row["power_state"] == "Running" and operation in REFUSED_WITHOUT_TOOLS:
+        return Failure("VM_LACKS_FEATURE", vm)
     if row["attached_PCIs"] and operation in REFUSED_WITH_A_PCI:
         return Failure("VM_HAS_PCI_ATTACHED", vm)
     if row["VUSBs"] and operation in REFUSED_WITH_A_VUSB:

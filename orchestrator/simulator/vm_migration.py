@@ -1,6 +1,6 @@
 """Running VMs that change their host."""
 
-from orchestrator.simulator import durations, operations, placement, vm_power
+from orchestrator.simulator import durations, objects, operations, placement, vm_power
 from orchestrator.simulator.call import Call
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.objects import NULL
@@ -22,6 +22,8 @@ def move(call: Call, vm: str, host: str) -> None:
     try:
         vm_power.wait_while_it_runs(call, vm, durations.MIGRATE)
         with call.db.lock:
+            if not objects.is_live(call.db, host):
+                raise Failure("HOST_OFFLINE", host)
             call.db.set("VM", vm, resident_on=host)
     finally:
         with call.db.lock:

@@ -70,7 +70,8 @@ def _go_on(server: Server, vm: str, domid: int) -> None:
     """A guest that was asked shuts down although its task was cancelled (recorded on a running xapi), or forgotten by a toolstack."""
     server.pause(durations.CLEAN_SHUTDOWN * server.speed)
     with server.db.lock:
-        if server.db.exists("VM", vm) and server.db.get("VM", vm)["domid"] == domid != -1:
+        row = server.db.get("VM", vm) if server.db.exists("VM", vm) else {}
+        if row.get("domid", -1) == domid != -1 and objects.is_live(server.db, row["resident_on"]):
             vm_lifecycle.halt(server.db, vm)
 
 
@@ -87,15 +88,23 @@ def _ask_guest(call: Call, vm: str, seconds: float) -> None:
 
 
 def wait_while_it_runs(call: Call, vm: str, seconds: float) -> None:
-    """Take the time, unless a hard shutdown ends it: then the operation is cancelled."""
+    """Take the time, unless a hard shutdown ends it: then the operation is cancelled; HOST_OFFLINE [host] when its host dies meanwhile."""
     end = time.monotonic() + seconds * call.server.speed
-    while True:
-        if call.handle("VM", vm)["power_state"] in {"Halted", "Suspended"}:
-            raise Failure("TASK_CANCELLED", call.task)
+    left = seconds
+    while left > 0:
+        assert_it_runs(call, vm)
         left = end - time.monotonic()
         call.pause(min(max(left, 0.0), LOOK_AGAIN))
-        if left <= LOOK_AGAIN:
-            return
+    assert_it_runs(call, vm)
+
+
+def assert_it_runs(call: Call, vm: str) -> None:
+    """Raise TASK_CANCELLED when the VM is off by now, HOST_OFFLINE [host] when its host is: nobody is there to carry on."""
+    row = call.handle("VM", vm)
+    if row["power_state"] in {"Halted", "Suspended"}:
+        raise Failure("TASK_CANCELLED", call.task)
+    if not objects.is_live(call.db, row["resident_on"]):
+        raise Failure("HOST_OFFLINE", row["resident_on"])
 
 
 def _halt(call: Call, vm: str) -> None:
@@ -109,6 +118,8 @@ def hard_shutdown(call: Call, vm: str) -> None:
     with operations.during(call, vm, "hard_shutdown"):
         call.work(durations.HARD_SHUTDOWN)
         with call.db.lock:
+            if call.handle("VM", vm)["power_state"] != "Suspended":
+                assert_it_runs(call, vm)
             image = call.handle("VM", vm)["suspend_VDI"]
             vm_lifecycle.halt(call.db, vm)
             _drop_image(call, vm, image)

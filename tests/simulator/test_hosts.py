@@ -80,7 +80,7 @@ def test_vms_with_auto_poweron_start_with_their_host(setting: Make) -> None:
     pool.client("VM.add_to_other_config", vm, "auto_poweron", "true")
     pool.pool.control.host("host2", "off")
     pool.pool.control.host("host2", "on")
-    assert pool.client("VM.get_power_state", vm) == "Running"
+    pool.client.until("VM.get_power_state", vm, gives="Running")
     assert len(pool.client("VM.get_attached_PCIs", vm)) == 1
 
 
