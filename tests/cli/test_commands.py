@@ -9,6 +9,7 @@ from state import runs
 from state.run import Run
 from state.store import Store
 from tests.cli.conftest import Vfo
+from workflows.catalogue import WORKFLOWS
 from workflows.outcome import Request
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -48,6 +49,14 @@ def test_a_cancelled_run_is_due_at_once_and_says_by_whom(vfo: Vfo, configured: d
     assert "cancelled by" in history[0]["message"]
 
 
+def test_an_approval_is_noted_with_the_name_of_who_gave_it(vfo: Vfo, configured: dict[str, Any], tmp_path: Path) -> None:
+    """The daemon does the rest; what is shown says by whom."""
+    run_id = str(a_run(tmp_path))
+    shown = vfo("run", run_id, "approve", "--json").json
+    assert shown["approved_by"]
+    assert [entry["message"] for entry in shown["history"]] == [f"approved by {shown['approved_by']}"]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -55,7 +64,7 @@ def test_a_cancelled_run_is_due_at_once_and_says_by_whom(vfo: Vfo, configured: d
         (("run", "no"), "run 'no': there is none"),
         (("vfs", "--pool", "attic"), "--pool 'attic': vfo.toml has no pool of that name; it has lab"),
         (("runs", "--watch", "--json"), "--watch and --json do not go together"),
-        (("workflow", "show", "magic"), "workflow 'magic': there is none of that name; there are reclaim-vfs"),
+        (("workflow", "show", "magic"), "workflow 'magic': there is none of that name; there are "),
         (("doctor", "--config", "gone.toml"), "gone.toml: there is no such file"),
         (("serve", "--config", "gone.toml"), "gone.toml: there is no such file"),
         (("simulate", "--hosts", "0"), "'--hosts'"),
@@ -166,6 +175,6 @@ def test_a_wrong_password_is_denied_without_showing_it(vfo: Vfo, configured: dic
 def test_version_and_the_workflow_tables(vfo: Vfo) -> None:
     """They need no configuration."""
     assert vfo("--version").out.startswith("vfo 0.")
-    assert [row["name"] for row in vfo("workflow", "list", "--json").json] == ["reclaim-vfs"]
+    assert [row["name"] for row in vfo("workflow", "list", "--json").json] == list(WORKFLOWS)
     assert vfo("workflow", "show", "reclaim-vfs", "--mermaid").out.startswith("stateDiagram-v2")
     assert "forget_our_traces" in vfo("workflow", "show", "reclaim-vfs").out

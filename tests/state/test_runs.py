@@ -152,3 +152,28 @@ def test_what_is_done_or_active_or_replaced_cannot_be_tried_again(store: Store) 
     for run, why in ((done, "is done"), (active, "is ready"), (stuck, "same subject")):
         with pytest.raises(runs.Impossible, match=why):
             _retried(store, run)
+
+
+def test_an_approval_is_noted_once_and_makes_a_waiting_run_due(store: Store) -> None:
+    """The first one counts; a lease is not cut short."""
+    run = moments.claimed(store)
+    with store.write() as session:
+        assert runs.approve(session, run.id, now=later(1), by="ada").due_at == later(10)
+    moments.record(store, run, moments.parked(), at=later(2))
+    with store.write() as session:
+        again = runs.approve(session, run.id, now=later(3), by="bob")
+    assert (again.approved_by, again.due_at) == ("ada", later(2))
+    with store.read() as session:
+        assert [entry.message for entry in history.of(session, run.id)] == ["approved by ada"]
+
+
+def test_what_has_ended_cannot_be_approved(store: Store) -> None:
+    """A run that is refused asks anew when it is tried again: an approval is for one try."""
+    run = moments.claimed(store)
+    with store.write() as session:
+        runs.approve(session, run.id, now=later(1), by="ada")
+    moments.record(store, run, moments.ended(Status.REFUSED), at=later(2))
+    with store.write() as session:
+        with pytest.raises(runs.Impossible, match="the run is refused: try it again"):
+            runs.approve(session, run.id, now=later(3), by="ada")
+        assert runs.retry(session, run.id, now=later(4), by="ada").approved_by is None
