@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import UUID
@@ -31,6 +32,8 @@ from workflows.catalogue import WORKFLOWS
 from workflows.world import World
 
 logger = logging.getLogger(__name__)
+
+STEPS_SHARE, RECORDS_SHARE, ALL_SHARE = 0.6, 0.1, 0.9  # the interpreter needs the rest to end
 
 
 def now() -> datetime:
@@ -91,10 +94,11 @@ class Daemon:
     def run(self, stop: threading.Event) -> None:
         """Serve until *stop* is set; then finish the steps at hand, as long as the configuration says."""
         threads = [
-            threading.Thread(target=listener.run, args=(stop,), name=f"listener {name}") for name, listener in self._listeners.items()
+            threading.Thread(target=listener.run, args=(stop,), name=f"listener {name}", daemon=True)
+            for name, listener in self._listeners.items()
         ]
         threads += [
-            threading.Thread(target=self._reconciler(access).run, args=(stop,), name=f"reconciler {name}")
+            threading.Thread(target=self._reconciler(access).run, args=(stop,), name=f"reconciler {name}", daemon=True)
             for name, access in self._pools.items()
         ]
         self._engine.start(self._settings.serve.workers)
@@ -104,11 +108,23 @@ class Daemon:
         sys.stdout.flush()
         stop.wait()
         logger.info("stopping: the steps at hand are finished")
-        self._engine.stop(self._settings.serve.stop_within)
-        for access in self._pools.values():
-            access.client.close()
-        for thread in threads:
-            thread.join(self._settings.serve.stop_within.total_seconds())
+        self._stop(threads)
+
+    def _stop(self, others: list[threading.Thread]) -> None:
+        """End everything within the time that the configuration gives, whatever hangs: a silent pool, a database that another has locked.
+
+        Most of it is for the steps at hand. Then the calls that still wait are cut, what that makes of their steps is recorded, and what
+        is not through by the end is left: it is taken up at the next start.
+        """
+        within = self._settings.serve.stop_within
+        ends = time.monotonic() + within.total_seconds() * ALL_SHARE
+        self._engine.stop(within * STEPS_SHARE)
+        closing = [threading.Thread(target=access.client.close, daemon=True) for access in self._pools.values()]
+        for thread in closing:
+            thread.start()
+        self._engine.stop(within * RECORDS_SHARE)
+        for thread in (*closing, *others):
+            thread.join(max(0.0, ends - time.monotonic()))
 
     @contextlib.contextmanager
     def serving_metrics(self) -> Iterator[None]:

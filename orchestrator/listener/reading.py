@@ -76,6 +76,7 @@ class Reader:
             line.drop()
 
         limit = threading.Timer(self._settings.within.total_seconds(), give_up)
+        limit.daemon = True
         limit.start()
         try:
             return self.since(token, 0.0, line)
