@@ -40,6 +40,12 @@ def climb(world: World, data: Data, name: str, cure: Cure) -> Outcome:
     return cure(world, data, found) if isinstance(found, list) else found
 
 
+def acted(world: World, data: Data, name: str, what: str) -> Wait:
+    """The cure did something: it is on record, and the next look judges it."""
+    data["cures"] = [*data["cures"], {"cure": name, "at": world.now.isoformat(), "came_to": what, "acted": True}]
+    return Wait(what, at_most=AT_ONCE)
+
+
 def failed(world: World, data: Data, name: str, came_to: str, looks: list[PortLook] | None = None) -> Done:
     """The cure did not get everything back: what it came to is kept as evidence, and the next one is tried."""
     entry: dict[str, Any] = {"cure": name, "at": world.now.isoformat(), "came_to": came_to}
@@ -65,9 +71,7 @@ def _reset_next(world: World, data: Data, found: list[Lost]) -> Outcome:
         name = _reset(world, uuid)
         if name:
             holders["reset"].append(name)
-            said = f"reset {name}, which may have held it"
-            data["cures"] = [*data["cures"], {"cure": RESET, "at": world.now.isoformat(), "came_to": said}]
-            return Wait(said, at_most=AT_ONCE)
+            return acted(world, data, RESET, f"reset {name}, which may have held it")
     looks = [one.look for one in found]
     if holders["reset"]:
         return failed(world, data, RESET, f"{proof.in_words(found)} still lost after resetting {', '.join(holders['reset'])}", looks)
@@ -141,6 +145,7 @@ def _restart(world: World, data: Data, found: list[Lost]) -> Outcome:
     if "asked" not in restart:
         restart["asked"] = world.now.isoformat()
         world.pool.restart_toolstack(host.uuid)
+        acted(world, data, RESTART, f"the toolstack of {host.name} was restarted")
     elif world.now - datetime.fromisoformat(restart["asked"]) > RESTARTED_WITHIN:
         return failed(world, data, RESTART, f"{host.name} does not say that its toolstack started anew, after {RESTARTED_WITHIN}")
     return Wait(f"the toolstack of {host.name} restarts", on=wake_on_object(world.pool.name, "host", host.uuid), at_most=proof.POLL)

@@ -93,8 +93,8 @@ def proven(world: World, data: Data, accounts: Accounts) -> Finish:
             )
         )
     words = "; ".join(accounting.in_words(*pair) for pair in accounts) or NOTHING_THERE
-    cured = f", after {data['cures'][-1]['cure']}" if data.get("cures") else ""
-    return Finish(f"proven{cured}: {words}")
+    done = [cure["came_to"] for cure in data.get("cures", ()) if cure.get("acted")]
+    return Finish(f"proven: {words}" + (f" ({'; '.join(done)})" if done else ""))
 
 
 def since_when(world: World, data: Data, key: str, known: str | None) -> datetime:

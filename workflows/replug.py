@@ -141,8 +141,7 @@ def _plug_and_let_in(world: World, data: Data, look: PortLook) -> Outcome:
     if waiting:
         return waiting
     data["replugged"] = [*data.get("replugged", ()), look.port]
-    data["cures"] = [*data["cures"], {"cure": REPLUG, "at": world.now.isoformat(), "came_to": f"{look.name} was plugged anew"}]
-    return _leave(world, data, Wait(f"the VFs of {look.name} are new", at_most=AT_ONCE))
+    return _leave(world, data, cures.acted(world, data, REPLUG, f"{look.name} was plugged anew: its VFs are new"))
 
 
 def _leave(world: World, data: Data, outcome: Outcome) -> Outcome:

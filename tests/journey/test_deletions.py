@@ -88,7 +88,7 @@ def test_a_leak_is_cured_when_nobody_uses_the_port_any_more(lab: Callable[..., L
     here.control("leak", host="host1", network="SR-IOV", count=1)
     here.delete(users)
     wait_until(lambda: here.statuses() == {"done": len(users)}, 60, "every run is done")
-    assert "the VFs of host1/eth1 are new" in here.said()
+    assert "host1/eth1 was plugged anew: its VFs are new" in here.said()
     daemon.stop()
     assert all(port["leaked"] == 0 and port["free"] == port["total"] for port in here.truth()["ports"] if port["network"])
 
