@@ -63,7 +63,11 @@ class Hosting(Port):
         assert_ours(key)
 
         def act(ref: str) -> None:
-            self._client.call("host.remove_from_other_config", ref, key)
+            noted = self._client.fetch(dict[str, str], "host.get_other_config", ref).get(key)
+            if noted == value:
+                return
+            if noted is not None:
+                self._client.call("host.remove_from_other_config", ref, key)
             if value is not None:
                 self._client.call("host.add_to_other_config", ref, key, value)
 

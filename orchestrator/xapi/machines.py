@@ -6,6 +6,7 @@ from typing import Any
 from orchestrator.xapi import rows
 from orchestrator.xapi.port import Port, assert_ours
 from orchestrator.xapi.records import NULL
+from workflows.downtime import WAITING
 from workflows.ports import Busy, Denied, Gone, Refused
 
 TAG = "vfo"
@@ -13,23 +14,40 @@ TAG = "vfo"
 # VM.start's start_paused and force
 PLAINLY = (False, False)
 
+# A hard shutdown does not wait for these, it cancels them (message_forwarding.ml: hard_shutdown).
+CANCELLED_BY_FORCE = frozenset({"clean_shutdown", "clean_reboot"})
+
 
 class Machines(Port):
     """Satisfies `workflows.ports.Machines`, but for VIFs."""
 
     def begin_start(self, vm: str, host: str | None = None) -> str:
-        """VM.start, or VM.start_on the host."""
+        """VM.start, or VM.start_on the host.
+
+        A guard of ours that only waits for the VM to be halted is for others: who waits sees the halt that we made, and guards anew.
+        """
+        self._on("VM", vm, self._pass_waiting_guard)
         if host is None:
             return self._begin(vm, "VM.start", *PLAINLY)
         return self._begin(vm, "VM.start_on", self._refs.ref("host", host), *PLAINLY)
+
+    def _pass_waiting_guard(self, ref: str) -> None:
+        for operation, why in self._blocked(ref).items():
+            if why.startswith(WAITING):
+                self._client.call("VM.remove_from_blocked_operations", ref, operation)
 
     def begin_clean_shutdown(self, vm: str) -> str:
         """VM.clean_shutdown."""
         return self._begin(vm, "VM.clean_shutdown")
 
     def begin_hard_shutdown(self, vm: str) -> str:
-        """VM.hard_shutdown."""
-        return self._begin(vm, "VM.hard_shutdown")
+        """VM.hard_shutdown; it goes ahead of a clean shutdown that the guest does not heed."""
+
+        def act(ref: str) -> str:
+            self._assert_idle("VM", ref, "VM.get_current_operations", CANCELLED_BY_FORCE)
+            return self._start("VM.hard_shutdown", ref)
+
+        return self._on("VM", vm, act)
 
     def begin_migrate(self, vm: str, host: str) -> str:
         """VM.pool_migrate, live."""

@@ -1,6 +1,6 @@
 """What every part of the port is made of: the client, the refs, and how a call that takes long is begun."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from orchestrator.xapi.client import Client
@@ -65,12 +65,12 @@ class Port:
                     self._given.put(method, given)
                 return result
 
-    def _assert_idle(self, kind: str, ref: str, asked: str) -> None:
-        """RetryLater while the object has an operation in progress.
+    def _assert_idle(self, kind: str, ref: str, asked: str, besides: Collection[str] = ()) -> None:
+        """RetryLater while the object has an operation in progress, *besides* these.
 
         It may be the very one that is to be begun: by us before a crash, or by a call whose answer was lost. (And a second operation on a
         busy object is not refused by xapi: it waits there for up to two hours.)
         """
-        operations = self._client.fetch(dict[str, str], asked, ref)
+        operations = set(self._client.fetch(dict[str, str], asked, ref).values()).difference(besides)
         if operations:
-            raise RetryLater(f"{kind} {self._refs.uuid(kind, ref)} is in {', '.join(sorted(set(operations.values())))}")
+            raise RetryLater(f"{kind} {self._refs.uuid(kind, ref)} is in {', '.join(sorted(operations))}")

@@ -85,10 +85,15 @@ class Refs:
         """The uuid of what the ref names; `Gone` when it names nothing."""
         return self._uuids.get(ref) or self._uuids.put(ref, self._client.fetch(str, UUID_OF[kind], ref))
 
-    def uuid_if_there(self, kind: str, ref: str) -> str | None:
-        """The uuid; None for the null ref and for one that dangles (xapi does not check refs that are set as values)."""
+    def uuid_if_there(self, kind: str, ref: str, *, anew: bool = False) -> str | None:
+        """The uuid; None for the null ref and for one that dangles (xapi does not check refs that are set as values).
+
+        *anew*: what is remembered does not count, so that an object that is gone is found to be.
+        """
         if ref in {NULL, ""}:
             return None
+        if anew:
+            self._uuids.forget(ref)
         try:
             return self.uuid(kind, ref)
         except Gone:

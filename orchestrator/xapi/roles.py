@@ -76,6 +76,7 @@ CALLS = {
     "host.get_all_records": "read-only",
     "host.get_by_uuid": "read-only",
     "host.get_current_operations": "read-only",
+    "host.get_other_config": "read-only",
     "host.get_record": "read-only",
     "host.get_server_certificate": "read-only",
     "host.get_servertime": "read-only",

@@ -87,8 +87,8 @@ class OneByOne:
         return self._snapshots.put(ref, (row.snapshot_time, row.uuid))
 
     def uuid(self, kind: str, ref: str) -> str | None:
-        """The uuid; None for nothing and for what is not there."""
-        return self._refs.uuid_if_there(kind, ref)
+        """The uuid; None for nothing and for what is not there: snapshots outlive their VMs."""
+        return self._refs.uuid_if_there(kind, ref, anew=kind == "VM")
 
 
 class AllAtOnce:

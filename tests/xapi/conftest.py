@@ -16,8 +16,9 @@ from pydantic import SecretStr
 
 from orchestrator.simulator import SimulatedPool
 from orchestrator.xapi.client import Client
+from orchestrator.xapi.pool import PoolPort
 from orchestrator.xapi.settings import PoolSettings
-from tests.xapi import scripted
+from tests.xapi import acting, scripted
 
 
 @pytest.fixture
@@ -104,3 +105,14 @@ def join() -> Iterator[Callable[..., Client]]:
     yield make
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def bench(make_simulated_pool: Callable[..., SimulatedPool], join: Callable[..., Client]) -> acting.Bench:
+    """Make a pool and its port: `bench(hosts=2, vms=4)`."""
+
+    def make(**fields: Any) -> acting.Workbench:
+        pool = make_simulated_pool(**fields)
+        return acting.Workbench(pool, PoolPort(join(pool)), join(pool, name="beside"))
+
+    return make
