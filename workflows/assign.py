@@ -1,0 +1,233 @@
+"""Give a VM a VF on a network: find out whether it can be, promise it, take the VM down if that was asked for, and see that it holds it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from plugins.errors import GiveUp
+from workflows import addressing, admission, downtime, objections, possession
+from workflows.downtime import When
+from workflows.objects import VIF, VM
+from workflows.outcome import DONE, Done, Finish, Need, Outcome, Refuse, Request, Wait
+from workflows.ports import Gone, Pool
+from workflows.workflow import Data, Step, Workflow
+from workflows.world import World
+
+NAME = "assign-vf"
+FULL_AGAIN = timedelta(seconds=2)
+"""Between two looks that must agree that there is no room: what is in motion may come to rest."""
+
+WAIT_FOR_ROOM = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person or a rule wants. *network* is an SR-IOV network or a VLAN on one, *vlan_network* the VLAN when *network* is below it.
+
+    Networks are uuids. *mac* and *device* are "" where they are to be chosen. *force*: the plug may be pulled. *rule*: the tag of the rule.
+    """
+
+    network: str
+    network_name: str
+    vlan_network: str = ""
+    mac: str = ""
+    device: str = ""
+    when: str = When.next_halt
+    force: bool = False
+    rule: str = ""
+
+
+def request(pool: str, vm: str, vm_name: str, wish: Wish) -> Request:
+    """The run that gives the VM a VF. A VM has one at a time for each of its networks, or of the devices that were asked for."""
+    network = wish.vlan_network or wish.network
+    subject = f"vm:{vm}/network:{network}" + (f"/device:{wish.device}" if wish.device else "")
+    data = {
+        "vm": vm,
+        "vm_name": vm_name,
+        "network": network,
+        "network_name": wish.network_name,
+        "below": wish.network if wish.vlan_network else "",
+        "mac_asked": addressing.normal(wish.mac) if wish.mac else "",
+        "device_asked": wish.device,
+        "when": str(wish.when),
+        "force": wish.force,
+        "rule": wish.rule,
+    }
+    return Request(NAME, pool, subject, f"VM {vm_name}", data)
+
+
+def check(world: World, data: Data) -> Outcome:
+    """See whether it can be done at all: what the VM is, HA, licence, network, device, MAC; and whether it is done already."""
+    vm = _vm_or_refusal(world, data)
+    if isinstance(vm, Refuse):
+        return vm
+    against = objections.to_assignment(vm, asked(data), seen(world.pool, data["mac_asked"]))
+    if against:
+        return Refuse("; ".join(against))
+    return _already(vm, data) or DONE
+
+
+def asked(data: Data) -> objections.Asked:
+    """What the run is asked for, as objections want it."""
+    return objections.Asked(data["network"], data["below"], data["mac_asked"], data["device_asked"], data["when"] != When.next_halt)
+
+
+def seen(pool: Pool, mac: str) -> objections.Seen:
+    """A look at everything that may stand against it; at the VMs only for a MAC that was asked for."""
+    return objections.Seen(pool.facts(), pool.networks(), pool.look_at_ports(), pool.vms() if mac else ())
+
+
+def _vm_or_refusal(world: World, data: Data) -> VM | Refuse:
+    try:
+        return world.pool.vm(data["vm"])
+    except Gone:
+        return Refuse(f"VM {data['vm_name']} ({data['vm']}) is not in the pool")
+
+
+def _already(vm: VM, data: Data) -> Finish | None:
+    """A VIF that fits and needs nothing more; one that is not attached to a running VM is taken over when the VM may be shut down."""
+    there = addressing.at(vm, data["network"], data["device_asked"], data["mac_asked"])
+    if there is None:
+        return None
+    has = f"it has a VIF on {data['network_name']}: device {there.device}, MAC {there.MAC}"
+    if vm.power_state == "Running" and there.currently_attached:
+        return Finish(f"{has}, with its VF")
+    if vm.power_state == "Halted":
+        return Finish(f"{has}; it takes its VF when it starts")
+    if data["when"] == When.next_halt:
+        return Finish(f"{has}; it takes its VF at its next start after a shutdown (a reboot is not enough)")
+    return None
+
+
+def choose(world: World, data: Data) -> Outcome:
+    """Choose the MAC and the device, or keep those that were asked for; see that nobody in the pool has the MAC."""
+    vm = downtime.look(world, data)
+    there = addressing.at(vm, data["network"], data["device_asked"], data["mac_asked"])
+    data["adopted"] = there is not None
+    if there is not None:
+        data["mac"], data["device"] = there.MAC.lower(), there.device
+        return Done(f"its VIF {there.device} is there, without a VF yet")
+    mac: str = data.setdefault("mac", data["mac_asked"] or addressing.derived(vm.uuid, data["network"], ()))
+    if f"mac:{mac}" not in world.held:
+        return Need((f"mac:{mac}",))
+    vms = world.pool.vms()
+    holders = addressing.holders(mac, vms)
+    if holders and data["mac_asked"]:
+        return Refuse(f"MAC {mac} is in use: by {', '.join(holders)}")
+    if holders:
+        data["mac"] = addressing.derived(vm.uuid, data["network"], {vif.MAC.lower() for other in vms for vif in other.vifs})
+        return Need((f"mac:{data['mac']}",))
+    data["device"] = data["device_asked"] or addressing.free_device(vm)
+    if data["device"] is None:
+        return Refuse(f"VM {vm.name} has a VIF on each of its {len(addressing.DEVICES)} devices")
+    return Done(f"device {data['device']}, MAC {data['mac']}")
+
+
+def admit(world: World, data: Data) -> Outcome:
+    """Promise it a VF, besides those that it has: of a port that has one free which nobody else was promised."""
+    return _room(world, data, downtime.look(world, data), world.policy.assignment.full)
+
+
+def _room(world: World, data: Data, vm: VM, when_full: str) -> Outcome:
+    network = None if data["adopted"] else data["network"]
+    place = admission.ask(world, vm, admission.demand(vm, network), world.pool.vms())
+    if isinstance(place, admission.Place):
+        data.pop("full_since", None)
+        data["host"], data["promised"] = place.host, dict(world.ledger.promised_to(vm.uuid))
+        return Done(f"promised of {', '.join(place.ports)}")
+    data.setdefault("full_since", world.now.isoformat())
+    if world.now - datetime.fromisoformat(data["full_since"]) < FULL_AGAIN or place.moving:
+        return Wait(place.reason, at_most=FULL_AGAIN)
+    if when_full == "wait":
+        return Wait(place.reason, at_most=WAIT_FOR_ROOM)
+    return Refuse(place.reason)
+
+
+def let_go(world: World, data: Data) -> Outcome:
+    """Nothing is promised to the VM any more; what another run promised it meanwhile is left alone."""
+    promised = dict(world.ledger.promised_to(data["vm"]))
+    if f"vm:{data['vm']}" in world.held or promised == data.get("promised", promised):
+        world.ledger.keep(data["vm"])
+    return DONE
+
+
+def secure(world: World, data: Data) -> Outcome:
+    """With the VM in hand: see that the promise still holds and the device is still free, before anything is changed."""
+    vm = downtime.look(world, data)
+    there = None if data["adopted"] else addressing.at(vm, data["network"], data["device"], data["mac"])
+    taken = {vif.device for vif in vm.vifs}
+    if not data["adopted"] and there is None and data["device"] in taken:
+        data["device"] = None if data["device_asked"] else addressing.free_device(vm)
+        if data["device"] is None:
+            raise GiveUp(f"no device of VM {vm.name} is free any more")
+    promised = dict(world.ledger.promised_to(vm.uuid))
+    needed = admission.demand(vm, None if data["adopted"] else data["network"]).total()
+    if promised == data["promised"] and sum(promised.values()) == needed and vm.resident_on in (None, data["host"]):
+        return Done("what was promised is promised still")
+    return _room(world, data, vm, "refuse")
+
+
+def create_vif(world: World, data: Data) -> Outcome:
+    """Create the VIF on the halted VM, with the MAC and the device that were noted."""
+    vm = downtime.look(world, data)
+    vif = _mine(vm, data)
+    if vif is None:
+        if vm.power_state != "Halted":
+            raise GiveUp(f"VM {vm.name} is {vm.power_state.lower()}: somebody started it in between")
+        world.pool.create_vif(vm.uuid, data["network"], data["device"], data["mac"], {})
+        vif = _mine(downtime.look(world, data), data)
+        if vif is None:
+            return Wait("the VIF was created and is not there", at_most=downtime.SOON)
+    data["vif"] = vif.uuid
+    return Done(f"VIF {vif.device}, MAC {vif.MAC}, on {data['network_name']}")
+
+
+def _mine(vm: VM, data: Data) -> VIF | None:
+    """The run's VIF: nobody else has that MAC, which was seen before."""
+    return addressing.at(vm, data["network"], data["device"], data["mac"])
+
+
+def remove_vif(world: World, data: Data) -> Outcome:
+    """Take the VIF away again that the run made; the VM is shut down for it if it runs with the VF."""
+    if data["adopted"]:
+        return Done("the VIF was there before")
+    try:
+        vm = world.pool.vm(data["vm"])
+    except Gone:
+        return Done("the VM is gone, and its VIF with it")
+    vif = _mine(vm, data)
+    if vif is None:
+        return Done("there is no VIF of it")
+    if vif.currently_attached and vm.power_state != "Halted":
+        waiting = downtime.bring_down(world, data)
+        data["ran"] = True
+        if waiting is not None:
+            return waiting
+    world.pool.destroy_vif(vif.uuid)
+    return DONE if _mine(downtime.look(world, data), data) is None else Wait("the VIF is still there", at_most=downtime.SOON)
+
+
+def verify(world: World, data: Data) -> Outcome:
+    """See that the VM holds a VF of the right port (VM.attached_PCIs); or, halted, that its VIF is there for its next start."""
+    outcome = possession.seen(world, data, downtime.look(world, data), data["vif"])
+    if isinstance(outcome, Done):
+        world.ledger.keep(data["vm"])
+    return outcome
+
+
+ASSIGN = Workflow(
+    NAME,
+    "Give a VM a VF on a network",
+    (
+        Step(check),
+        Step(choose, timeout=None),
+        Step(admit, undo=let_go, timeout=None),
+        Step(downtime.await_moment, undo=downtime.unguard, timeout=None),
+        Step(downtime.guard, timeout=None),
+        Step(secure),
+        Step(downtime.shut_down, undo=downtime.bring_back),
+        Step(create_vif, undo=remove_vif),
+        Step(downtime.open_start),
+        Step(downtime.start),
+        Step(verify),
+    ),
+)

@@ -1,0 +1,223 @@
+"""A VM is down for a moment, by consent and at the moment that was asked for, and comes back: what assign-vf and release-vf share."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from plugins.errors import GiveUp
+from workflows import windows
+from workflows.objects import VM
+from workflows.outcome import DONE, LOOK_AGAIN, Done, Need, Outcome, Wait, wake_on_object
+from workflows.ports import Gone, PoolError, Refused, Unknown
+from workflows.tasks import carried_out
+from workflows.workflow import Data
+from workflows.world import World
+
+STARTS = ("start", "start_on")
+WAITING = "vfo: waits for a halt"
+"""How the reason of a guard begins that only waits: a start of ours passes it (see `orchestrator.xapi.machines`)."""
+
+SOON = timedelta(seconds=2)
+PARKED = timedelta(minutes=10)  # events wake it; this is for one that was lost
+
+
+class When(StrEnum):
+    """When a VM that runs may be shut down for its VIFs."""
+
+    now = "now"
+    next_halt = "next-halt"
+    window = "window"
+
+
+def reason(world: World, data: Data) -> str:
+    """Why the VM cannot be started meanwhile, for whoever tries: it names the run."""
+    begins = WAITING if data["when"] == When.next_halt else "vfo: at work"
+    return f"{begins}, run {world.run_id} (`vfo run {str(world.run_id)[:8]} cancel` ends it)"
+
+
+def look(world: World, data: Data) -> VM:
+    """The VM as it is now; GiveUp when it is gone."""
+    try:
+        return world.pool.vm(data["vm"])
+    except Gone:
+        raise GiveUp(f"VM {data['vm_name']} is gone") from None
+
+
+def is_at_rest(vm: VM) -> bool:
+    """Whether it is halted, and nothing is about to change that. A guest that reboots is not: xapi keeps it Running, or in an operation."""
+    return vm.power_state == "Halted" and not vm.current_operations and vm.scheduled_on is None and vm.resident_on is None
+
+
+def await_moment(world: World, data: Data) -> Outcome:
+    """Wait for the moment: at once, in a maintenance window, or until somebody halts the VM (its start is blocked until then)."""
+    if data["when"] == When.now or data.get("as_it_is"):
+        return Done("at once")
+    vm = look(world, data)
+    if is_at_rest(vm) and _hold(data) in world.held:
+        return Done("it is halted")
+    if data["when"] == When.window and not is_at_rest(vm):
+        return _window(world, data)
+    if data["when"] == When.next_halt:
+        if data.get("was_on") != vm.resident_on and vm.resident_on is not None:
+            data["was_on"], data["booted"] = vm.resident_on, world.pool.host(vm.resident_on).boot_time
+        if not set(STARTS) <= set(vm.blocked_operations):
+            world.pool.block(vm.uuid, STARTS, reason(world, data))
+    if not is_at_rest(vm):
+        on = wake_on_object(world.pool.name, "vm", vm.uuid)
+        return Wait("until somebody halts it; its start is blocked until then", on=on, at_most=PARKED)
+    return Need((_hold(data),))
+
+
+def _window(world: World, data: Data) -> Outcome:
+    opening = windows.look(world.policy.maintenance, world.now)
+    if opening.lasts(world.now, world.policy.assignment.shutdown):
+        return Done(f"window {opening.name} is open until {opening.closes:%Y-%m-%d %H:%M} UTC")
+    if opening.opens is None:
+        raise GiveUp("no maintenance window will ever open: [maintenance.NAME] says when they do")
+    on = wake_on_object(world.pool.name, "vm", data["vm"])
+    return Wait(f"until a maintenance window opens at {opening.opens:%Y-%m-%d %H:%M} UTC", on=on, at_most=opening.opens - world.now)
+
+
+def unguard(world: World, data: Data) -> Outcome:
+    """Let the VM be started by everybody again."""
+    try:
+        world.pool.unblock(data["vm"], reason(world, data))
+    except Gone:
+        return Done("the VM is gone, and its guard with it")
+    return DONE
+
+
+def guard(world: World, data: Data) -> Outcome:
+    """Have the VM for this run alone, block its start, and note whether it runs: before it is touched."""
+    if _hold(data) not in world.held:
+        return Need((_hold(data),))
+    vm = look(world, data)
+    if vm.current_operations:
+        busy = f"VM {vm.name} is in {', '.join(sorted(vm.current_operations))}"
+        return Wait(busy, on=wake_on_object(world.pool.name, "vm", vm.uuid), at_most=SOON)
+    if vm.is_template or vm.is_snapshot:
+        raise GiveUp(f"{vm.name} is a template by now")
+    if vm.power_state not in ("Running", "Halted"):
+        raise GiveUp(f"VM {vm.name} is {vm.power_state.lower()} by now")
+    world.pool.block(vm.uuid, STARTS, reason(world, data))
+    data["ran"] = vm.power_state == "Running" or _booted_with_its_host(world, data, vm)
+    return Done("it runs" if data["ran"] else "it is halted, and stays so")
+
+
+def _booted_with_its_host(world: World, data: Data, vm: VM) -> bool:
+    """Whether xapi would have started it when its host booted (other_config:auto_poweron), and our guard was in its way."""
+    if data["when"] != When.next_halt or vm.other_config.get("auto_poweron") != "true" or not data.get("was_on"):
+        return False
+    try:
+        booted = world.pool.host(data["was_on"]).boot_time
+    except Gone:
+        return False
+    return booted > float(data["booted"])
+
+
+def shut_down(world: World, data: Data) -> Outcome:
+    """Shut the VM down cleanly, with patience; by force only where that was allowed."""
+    if not data["ran"]:
+        return Done("it is halted")
+    if data.get("as_it_is"):
+        data["ran"] = False
+        return Done("it may run on: none of the VIFs is attached")
+    return bring_down(world, data) or Done("it is halted")
+
+
+def bring_down(world: World, data: Data) -> Wait | None:
+    """Bring the VM down; None when it is. Raises GiveUp when it does not go cleanly and force was not allowed."""
+    uuid = data["vm"]
+    if data.get("by_force"):
+        return carried_out(world, data, "hard shutdown", lambda: world.pool.begin_hard_shutdown(uuid), lambda: _is(world, data, "Halted"))
+    data.setdefault("down_since", world.now.isoformat())
+    left = datetime.fromisoformat(data["down_since"]) + world.policy.assignment.shutdown - world.now
+    try:
+        waiting = carried_out(world, data, "shutdown", lambda: world.pool.begin_clean_shutdown(uuid), lambda: _is(world, data, "Halted"))
+    except (Refused, Unknown) as error:
+        if not _is_unwilling(error):
+            raise
+        return _force(data, f"it does not shut down cleanly ({error})")
+    if waiting is None:
+        del data["down_since"]
+        return None
+    if left > timedelta():
+        return Wait(waiting.message, on=waiting.on, at_most=min(left, LOOK_AGAIN))
+    world.pool.cancel_task(data["task:shutdown"])
+    return _force(data, f"it has not shut down cleanly for {world.policy.assignment.shutdown}")
+
+
+def _is_unwilling(error: PoolError) -> bool:
+    """Whether the guest does not do as it is asked; a shutdown that was cut off is another matter: the VM must be looked at."""
+    return isinstance(error, Refused) or error.code == "VM_SHUTDOWN_TIMEOUT"
+
+
+def _force(data: Data, why: str) -> Wait:
+    if not data.get("force"):
+        raise GiveUp(f"{why}; --force-shutdown would pull the plug")
+    data["by_force"] = True
+    return Wait(f"{why}: the plug is pulled, as allowed", at_most=timedelta())
+
+
+def bring_back(world: World, data: Data) -> Outcome:
+    """Start the VM again, if it was this run that shut it down."""
+    if not data.get("ran"):
+        return Done("it was not shut down")
+    try:
+        ending = _end_of_shutdown(world, data)
+        if ending is not None:
+            return ending
+        world.pool.unblock(data["vm"], reason(world, data))
+        data["host"] = None
+        return bring_up(world, data) or Done("it runs again")
+    except (Gone, GiveUp) as error:
+        if world.pool.vm_exists(data["vm"]):
+            raise
+        return Done(f"there is no VM to start any more: {error}")
+
+
+def _end_of_shutdown(world: World, data: Data) -> Wait | None:
+    """A shutdown that was begun and given up may yet halt the VM: cancel it, and wait until it has ended either way."""
+    for key in ("task:shutdown", "task:hard shutdown"):
+        if key in data:
+            world.pool.cancel_task(data.pop(key))
+    vm = world.pool.vm(data["vm"])
+    downward = sorted(operation for operation in vm.current_operations if "shutdown" in operation)
+    if downward:
+        return Wait(f"until its {downward[0]} has ended", on=wake_on_object(world.pool.name, "vm", vm.uuid), at_most=SOON)
+    return None
+
+
+def open_start(world: World, data: Data) -> Outcome:
+    """Remove the guard: the VM's VIFs are as they should be, and everybody may start it."""
+    look(world, data)
+    return unguard(world, data)
+
+
+def start(world: World, data: Data) -> Outcome:
+    """Start the VM again where its VFs are promised; anywhere, when it cannot start there."""
+    if not data["ran"]:
+        return Done("it was not shut down")
+    return bring_up(world, data) or Done("it runs")
+
+
+def bring_up(world: World, data: Data) -> Wait | None:
+    """Start the VM, on the host in *data* first; None when it runs."""
+    uuid, host = data["vm"], data.get("host")
+    try:
+        return carried_out(world, data, "start", lambda: world.pool.begin_start(uuid, host), lambda: _is(world, data, "Running"))
+    except Refused as error:
+        if host is None:
+            raise
+        data["host"] = None
+        return Wait(f"it cannot start where its VFs are promised ({error}): tried anywhere", at_most=timedelta())
+
+
+def _is(world: World, data: Data, power_state: str) -> bool:
+    try:
+        return world.pool.power_state(data["vm"]) == power_state
+    except Gone:
+        raise GiveUp(f"VM {data['vm_name']} is gone") from None
+
+
+def _hold(data: Data) -> str:
+    return f"vm:{data['vm']}"
