@@ -33,7 +33,7 @@ from workflows.world import World
 
 logger = logging.getLogger(__name__)
 
-STEPS_SHARE, RECORDS_SHARE, ALL_SHARE = 0.6, 0.1, 0.9  # the interpreter needs the rest to end
+STEPS_SHARE, RECORDS_SHARE, ALL_SHARE = 0.5, 0.1, 0.8  # the interpreter needs the rest to end
 
 
 def now() -> datetime:
