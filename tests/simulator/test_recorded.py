@@ -1,0 +1,322 @@
+"""What a running xapi was seen to do and no transcript holds: refusals, orders of checks, what is accepted without a word."""
+
+import pytest
+
+from orchestrator.simulator.objects import coordinator_of
+
+from .conftest import NULL, Make, Setting, wait_until
+
+VIF = {"MAC": "", "MTU": 1500, "other_config": {}, "qos_algorithm_type": "", "qos_algorithm_params": {}}
+
+
+def capable(at: Setting, number: int = 1) -> list[str]:
+    """The host's physical PIFs that can do SR-IOV, by device."""
+    rows = at.client("PIF.get_all_records").items()
+    found = [(row["device"], ref) for ref, row in rows if row["host"] == at.host(number) and "sriov" in row["capabilities"]]
+    return [ref for _, ref in sorted(found)]
+
+
+# -- SR-IOV --------------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_managed_cannot_be_enabled(setting: Make) -> None:
+    """NETWORK_UNMANAGED comes before PIF_UNMANAGED, and that before all that is looked at on the PIF."""
+    at = setting(hosts=1, sriov=False)
+    network, pif = at.pool.add_network("wild"), capable(at)[0]
+    at.pool.database.set("network", network, managed=False)
+    at.pool.database.set("PIF", pif, managed=False, physical=False)
+    assert at.client.refusal("network_sriov.create", pif, network) == ["NETWORK_UNMANAGED", network]
+    at.pool.database.set("network", network, managed=True)
+    assert at.client.refusal("network_sriov.create", pif, network) == ["PIF_UNMANAGED", pif]
+
+
+def test_a_vlan_cannot_carry_sriov(setting: Make) -> None:
+    """PIF_IS_NOT_PHYSICAL [pif]."""
+    at = setting(hosts=1, sriov=False)
+    vlan = at.client("VLAN.create", capable(at)[0], 7, at.pool.add_network("tagged"))
+    pif = at.client("VLAN.get_untagged_PIF", vlan)
+    assert at.client.refusal("network_sriov.create", pif, at.pool.add_network("sriov")) == ["PIF_IS_NOT_PHYSICAL", pif]
+
+
+def test_only_the_first_sriov_network_of_a_vm_ranks_the_hosts(setting: Make) -> None:
+    """The host with most free VFs there is taken, although another has more on the second network."""
+    at = setting(hosts=2)
+    second = at.pool.add_network("second")
+    for number in (1, 2):
+        at.client("network_sriov.create", capable(at, number)[1], second)
+    at.pool.add_vm("fills the first", host="host1")
+    for number in range(2):
+        at.pool.add_vm(f"fills the second {number}", network="second", host="host2")
+    vm = at.pool.add_vm("vm", running=False)
+    at.client.vif(vm, second, "1")
+    at.client("VM.start", vm, False, False)
+    assert at.client("VM.get_resident_on", vm) == at.host(2)
+
+
+def test_vifs_may_come_and_go_while_their_vm_starts(setting: Make) -> None:
+    """Neither VIF.create nor VIF.destroy of an SR-IOV VIF waits or is refused, and the start goes on."""
+    at = setting(hosts=1, speed=0.1)
+    vm = at.pool.add_vm("vm", running=False)
+    (vif,) = at.client("VM.get_VIFs", vm)
+    task = at.client("Async.VM.start", vm, False, False)
+    wait_until(lambda: at.client("VM.get_current_operations", vm) != {})
+    at.client("VIF.destroy", vif)
+    late = at.client.vif(vm, at.network, "5")
+    assert at.client("VM.get_current_operations", vm) != {}
+    assert at.client.finish(task)["status"] == "success"
+    assert at.client("VIF.get_currently_attached", late) is False
+    at.client("VM.hard_shutdown", vm)
+    assert at.free(1) == 4
+
+
+# -- VIFs ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("device", ["-1", "", "eth1"])
+def test_a_vif_s_device_is_a_decimal_number(device: str, setting: Make) -> None:
+    """INVALID_DEVICE [device]."""
+    at = setting(hosts=1)
+    vm = at.pool.add_vm("vm", network=None, running=False)
+    assert at.client.refusal("VIF.create", {**VIF, "VM": vm, "network": at.network, "device": device}) == ["INVALID_DEVICE", device]
+
+
+def test_devices_are_compared_as_numbers(setting: Make) -> None:
+    """99 and 02 are taken as they are; 2 is there already then."""
+    at = setting(hosts=1)
+    vm = at.pool.add_vm("vm", network=None, running=False)
+    for device in ("99", "02"):
+        assert at.client("VIF.get_device", at.client.vif(vm, at.network, device)) == device
+    assert at.client.refusal("VIF.create", {**VIF, "VM": vm, "network": at.network, "device": "2"}) == ["DEVICE_ALREADY_EXISTS", "2"]
+    assert at.client("VM.get_allowed_VIF_devices", vm) == ["0", "1", *map(str, range(3, 16))]
+
+
+def test_a_mac_is_kept_as_it_was_written_and_may_come_twice(setting: Make) -> None:
+    """Upper case too; without a mac_seed there must be one."""
+    at = setting(hosts=1)
+    vm = at.pool.add_vm("vm", network=None, running=False)
+    for device in ("0", "1"):
+        vif = at.client.vif(vm, at.network, device, MAC="02:AB:CD:00:00:01")
+        assert at.client("VIF.get_MAC", vif) == "02:AB:CD:00:00:01"
+        assert at.client("VIF.get_MAC_autogenerated", vif) is False
+    at.client("VM.set_other_config", vm, {})
+    assert at.client.refusal("VIF.create", {**VIF, "VM": vm, "network": at.network, "device": "2"}) == ["MAC_INVALID", ""]
+
+
+def test_only_on_a_suspended_vm_may_a_new_vif_say_that_it_is_attached(setting: Make) -> None:
+    """It is false whatever was given otherwise."""
+    at = setting(hosts=1)
+    vm = at.pool.add_vm("vm", network=None)
+    assert at.client("VIF.get_currently_attached", at.client.vif(vm, at.network, "0", currently_attached=True)) is False
+    pool = next(iter(at.client("pool.get_all")))
+    at.client("pool.set_suspend_image_SR", pool, at.client.find("SR", "Shared SR"))
+    at.client("VM.suspend", vm)
+    assert at.client("VIF.get_currently_attached", at.client.vif(vm, at.network, "1", currently_attached=True)) is True
+
+
+# -- VMs -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "expected"),
+    [
+        ("clean_shutdown", [], "running"),
+        ("clean_reboot", [], "running"),
+        ("suspend", [], "running"),
+        ("pool_migrate", ["HOST", {}], "running"),
+        ("hard_shutdown", [], "paused, suspended, running"),
+        ("checkpoint", ["name"], "paused, suspended, running"),
+        ("resume", [False, False], "suspended"),
+    ],
+)
+def test_a_halted_vm_says_which_states_would_do(method: str, more: list[object], expected: str, setting: Make) -> None:
+    """VM_BAD_POWER_STATE [vm, expected, actual], in lower case."""
+    at = setting(hosts=1)
+    vm = at.pool.add_vm("vm", running=False)
+    given = [at.host(1) if one == "HOST" else one for one in more]
+    assert at.client.refusal(f"VM.{method}", vm, *given) == ["VM_BAD_POWER_STATE", vm, expected, "halted"]
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "expected"), [("start", [False, False], "halted"), ("destroy", [], "halted, suspended"), ("clone", ["x"], "halted")]
+)
+def test_a_running_vm_says_which_states_would_do(method: str, more: list[object], expected: str, setting: Make) -> None:
+    """As above."""
+    at = setting(hosts=1)
+    vm = at.pool.add_vm("vm")
+    assert at.client.refusal(f"VM.{method}", vm, *more) == ["VM_BAD_POWER_STATE", vm, expected, "running"]
+
+
+def test_a_block_is_looked_at_before_the_power_state(setting: Make) -> None:
+    """OPERATION_BLOCKED also where the state would be wrong, and for who set it."""
+    at = setting(hosts=1)
+    vm = at.pool.add_vm("vm", running=False)
+    at.client("VM.add_to_blocked_operations", vm, "clean_shutdown", "mine")
+    assert at.client.refusal("VM.clean_shutdown", vm) == ["OPERATION_BLOCKED", vm, "mine"]
+
+
+def test_operations_wait_for_a_start_and_are_judged_by_its_end(setting: Make) -> None:
+    """VM.destroy and VM.clone are refused then, VM.snapshot goes on; allowed_operations give no hint meanwhile."""
+    at = setting(hosts=1, speed=0.05)
+    vm = at.pool.add_vm("vm", running=False)
+    started = at.client("Async.VM.start", vm, False, False)
+    wait_until(lambda: at.client("VM.get_current_operations", vm) != {})
+    waiting = [at.client("Async.VM.destroy", vm), at.client("Async.VM.clone", vm, "x"), at.client("Async.VM.snapshot", vm, "x", [])]
+    assert at.client("VM.get_allowed_operations", vm) == []
+    assert {at.client("task.get_status", task) for task in waiting} == {"pending"}
+    assert at.client.finish(started)["status"] == "success"
+    codes = [at.client.finish(task)["error_info"][:1] for task in waiting]
+    assert codes == [["VM_BAD_POWER_STATE"], ["VM_BAD_POWER_STATE"], []]
+
+
+def test_a_destroyed_vm_takes_its_records_along_and_leaves_its_disks(setting: Make) -> None:
+    """VBDs, VIFs and all metrics are gone."""
+    at = setting(hosts=1)
+    vm = at.pool.add_vm("vm", running=False)
+    record = at.client("VM.get_record", vm)
+    (vif,), vbds = record["VIFs"], record["VBDs"]
+    disks = [vdi for vdi in (at.client("VBD.get_VDI", vbd) for vbd in vbds) if vdi != NULL]
+    metrics = at.pool.database.get("VIF", vif)["metrics"]
+    at.client("VM.destroy", vm)
+    gone = [("VM", vm), ("VIF", vif), ("VM_metrics", record["metrics"]), ("VIF_metrics", metrics), *(("VBD", vbd) for vbd in vbds)]
+    for cls, ref in gone:
+        assert not at.pool.database.exists(cls, ref), cls
+    assert disks
+    assert all(at.client("VDI.get_VBDs", vdi) == [] for vdi in disks)
+
+
+def test_default_templates_stay(setting: Make) -> None:
+    """VM_IS_TEMPLATE [vm, destroy]; a user's own template goes."""
+    at = setting(hosts=1)
+    template = at.client.find("VM", "Other install media")
+    assert at.client.refusal("VM.destroy", template) == ["VM_IS_TEMPLATE", template, "destroy"]
+    mine = at.pool.add_vm("mine", running=False)
+    at.client("VM.set_is_a_template", mine, True)
+    at.client("VM.destroy", mine)
+    assert at.client.refusal("VM.destroy", mine) == ["HANDLE_INVALID", "VM", mine]
+
+
+def test_a_copy_of_everything_starts_without_a_vf(setting: Make) -> None:
+    """Clones and templates keep the VIF on the SR-IOV network, with another MAC, and take no capacity."""
+    at = setting(hosts=1)
+    vm = at.pool.add_vm("vm", running=False)
+    clone = at.client("VM.clone", vm, "clone")
+    (mine,), (copy,) = at.client("VM.get_VIFs", vm), at.client("VM.get_VIFs", clone)
+    assert at.client("VIF.get_network", copy) == at.network
+    assert at.client("VIF.get_MAC", copy) != at.client("VIF.get_MAC", mine)
+    assert at.free(1) == 4
+
+
+@pytest.mark.parametrize("method", ["VM.snapshot_with_quiesce"])
+def test_quiesced_snapshots_are_gone(method: str, setting: Make) -> None:
+    """MESSAGE_REMOVED."""
+    at = setting(hosts=1)
+    assert at.client.refusal(method, at.pool.add_vm("vm"), "x") == ["MESSAGE_REMOVED"]
+
+
+@pytest.mark.parametrize("method", ["session.get_all", "session.get_all_records", "event.get_all"])
+def test_some_classes_cannot_be_listed(method: str, setting: Make) -> None:
+    """MESSAGE_METHOD_UNKNOWN [method]."""
+    assert setting(hosts=1).client.refusal(method) == ["MESSAGE_METHOD_UNKNOWN", method]
+
+
+def test_a_physical_pif_is_not_destroyed(setting: Make) -> None:
+    """PIF_IS_PHYSICAL, without a parameter."""
+    at = setting(hosts=1)
+    assert at.client.refusal("PIF.destroy", capable(at)[0]) == ["PIF_IS_PHYSICAL"]
+
+
+# -- events and sessions ---------------------------------------------------------------------------------------
+
+
+def test_a_del_may_come_for_what_was_never_told(setting: Make) -> None:
+    """The first token is that of the living: what went after the last of their events is told as gone."""
+    at = setting(hosts=1)
+    network = at.pool.add_network("short lived")
+    at.pool.add_network("the last that lives")
+    at.pool.database.destroy("network", network)
+    first = at.client("event.from", ["network"], "", 0.0)
+    assert network not in {event["ref"] for event in first["events"]}
+    later = at.client("event.from", ["network"], first["token"], 0.0)
+    assert [(event["operation"], event["ref"]) for event in later["events"]] == [("del", network)]
+
+
+def test_enabling_tells_of_every_vf(setting: Make) -> None:
+    """Pif add and mod, network_sriov add, a pci add for each VF and a mod of the port's device, host and network mod."""
+    at = setting(hosts=1, sriov=False)
+    network, pif = at.pool.add_network("SR-IOV"), capable(at)[0]
+    token = at.client("event.from", ["*"], "", 0.0)["token"]
+    at.client("network_sriov.create", pif, network)
+    seen = at.client("event.from", ["pif", "network_sriov", "pci", "host", "network"], token, 0.0)["events"]
+    kinds = [(event["class"], event["operation"]) for event in seen]
+    assert kinds.count(("pci", "add")) == 4
+    assert {("pif", "add"), ("pif", "mod"), ("network_sriov", "add"), ("pci", "mod"), ("host", "mod"), ("network", "mod")} <= set(kinds)
+
+
+def test_the_oldest_of_more_than_500_sessions_of_a_user_is_dropped(setting: Make) -> None:
+    """Whatever their originators are."""
+    at = setting(hosts=1)
+    for number in range(500):
+        at.client.raw("session.login_with_password", at.pool.user, at.pool.password, "1.0", f"program {number}")
+    assert at.client.refusal("VM.get_all") == ["SESSION_INVALID", at.client.session]
+
+
+def test_what_a_vm_is_made_with_is_not_judged(setting: Make) -> None:
+    """Absurd memory and no CPU are fine, and Running is ignored."""
+    at = setting(hosts=1)
+    template = at.client("VM.get_record", at.client.find("VM", "Other install media"))
+    record = {**template, "name_label": "odd", "memory_static_max": 1, "VCPUs_max": 0, "power_state": "Running", "nonsense": 1}
+    vm = at.client("VM.create", record)
+    made = at.client("VM.get_record", vm)
+    assert (made["power_state"], made["VCPUs_max"], made["memory_static_max"]) == ("Halted", 0, 1)
+    assert "mac_seed" in made["other_config"]
+
+
+# -- hosts -----------------------------------------------------------------------------------------------------
+
+
+def test_a_host_that_is_down_answers_for_nothing_of_its_own(setting: Make) -> None:
+    """HOST_OFFLINE [host] for its ports, its PBDs and itself; the coordinator never counts as down."""
+    at = setting(hosts=2)
+    logical, host = at.logical(2), at.host(2)
+    (pbd,) = (ref for ref, row in at.client("PBD.get_all_records").items() if row["host"] == host)
+    at.pool.control.host("host2", "off")
+    for method, *params in (
+        ("PIF.unplug", logical),
+        ("PIF.plug", logical),
+        ("network_sriov.destroy", at.port(2)),
+        ("PBD.unplug", pbd),
+        ("host.disable", host, True),
+        ("host.evacuate", host),
+        ("host.restart_agent", host),
+    ):
+        assert at.client.refusal(method, *params) == ["HOST_OFFLINE", host], method
+    assert coordinator_of(at.pool.database) == at.host(1)
+
+
+def test_there_is_no_workload_balancing(setting: Make) -> None:
+    """WLB_NOT_INITIALIZED, and no uncooperative VM."""
+    at = setting(hosts=1)
+    assert at.client.refusal("host.retrieve_wlb_evacuate_recommendations", at.host(1)) == ["WLB_NOT_INITIALIZED"]
+    assert at.client("host.get_uncooperative_resident_VMs", at.host(1)) == []
+
+
+def test_reverting_a_running_vm_takes_its_vf_and_its_disks(setting: Make) -> None:
+    """It is hard-stopped, has new disks, and the snapshot's disks are snapshots of those."""
+    at = setting(hosts=1, speed=0.02)
+    vm = at.pool.add_vm("vm")
+    task = at.client("Async.VM.snapshot", vm, "before", [])
+    wait_until(lambda: at.client("VM.get_current_operations", vm) == {task: "snapshot"})
+    at.client.finish(task)
+    (snapshot,) = at.client("VM.get_snapshots", vm)
+    assert at.client("VM.get_power_state", snapshot) == "Halted"
+    assert at.client("VM.get_parent", vm) == snapshot
+    old = {at.client("VBD.get_VDI", vbd) for vbd in at.client("VM.get_VBDs", vm)} - {NULL}
+    kept = {at.client("VBD.get_VDI", vbd) for vbd in at.client("VM.get_VBDs", snapshot)} - {NULL}
+    task = at.client("Async.VM.revert", snapshot)
+    wait_until(lambda: "reverting" in at.client("VM.get_current_operations", vm).values())
+    assert at.client.finish(task)["status"] == "success"
+    new = {at.client("VBD.get_VDI", vbd) for vbd in at.client("VM.get_VBDs", vm)} - {NULL}
+    assert at.client("VM.get_power_state", vm) == "Halted"
+    assert at.free(1) == 4
+    assert not any(at.pool.database.exists("VDI", vdi) for vdi in old)
+    assert {at.client("VDI.get_snapshot_of", vdi) for vdi in kept} == new
