@@ -1,6 +1,11 @@
 """Every workflow there is, by name."""
 
+from workflows.assign import ASSIGN
+from workflows.prepare import PREPARE
+from workflows.put_right import PUT_RIGHT
 from workflows.reclaim import RECLAIM
+from workflows.release import RELEASE
+from workflows.release_backup import RELEASE as RELEASE_BACKUP
 from workflows.workflow import Workflow
 
-WORKFLOWS: dict[str, Workflow] = {workflow.name: workflow for workflow in (RECLAIM,)}
+WORKFLOWS: dict[str, Workflow] = {workflow.name: workflow for workflow in (RECLAIM, ASSIGN, RELEASE, PREPARE, RELEASE_BACKUP, PUT_RIGHT)}

@@ -32,7 +32,7 @@ class BackupPolicy:
     """How VMs are made ready for a backup.
 
     *needs*: during what the product needs the VM to hold no VF: "nothing", the "snapshot", or its whole "job"; mode auto goes by it.
-    *shutdown_patience*: how long a guest may take to shut down when it was asked; *shutdown*: what follows then: "give-up" (and undo) or "hard".
+    *shutdown_patience*: how long a guest may take to shut down when asked; *shutdown*: what follows: "give-up" (and undo) or "hard".
     *late_halt*: how long a guest that did not shut down in time is watched, as it may still do so, and must run again then.
     *hold*: how long a prepared VM waits for the product when nobody releases it. *retention*: how long the snapshot stays after that.
     *no_vf*: what to try, in this order, when the VF is gone at the return: "elsewhere", "wait", "fallback-network", "leave-halted".

@@ -47,7 +47,8 @@ def carried_out(world: "World", data: "Data", what: str, begin: Callable[[], str
 
     *begin* starts it and returns its task's ref, *is_so* looks at the object. The ref is noted in *data*. When the process dies between the
     beginning and the record the ref is lost: *begin* must then find the work under way (an operation in progress on the object) and raise
-    RetryLater rather than begin it twice. Raises the task's error; RetryLater when a task ended well and the object is not so yet.
+    RetryLater rather than begin it twice. A task that is gone says nothing: where the object is not so, *begin* is called again. Raises the
+    task's error; RetryLater when a task ended well and the object is not so yet.
     """
     key = f"task:{what}"
     if is_so():
@@ -64,4 +65,7 @@ def carried_out(world: "World", data: "Data", what: str, begin: Callable[[], str
         raise state.error
     if is_so():
         return None
+    if isinstance(state, Vanished):  # forgotten by a restart, or destroyed by a try of this step that came to no record
+        data[key] = begin()
+        return Wait(f"{what} has begun again", on=wake_on_task(world.pool.name, data[key]))
     raise RetryLater(f"{what} ended, but it is not so yet")
