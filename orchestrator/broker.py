@@ -36,7 +36,7 @@ class Broker:
     def __init__(self, url: str = "embedded://") -> None:
         scheme = urlsplit(url).scheme
         if scheme != "embedded":
-            raise Unusable(f"there is no broker of kind {scheme or url!r}: this version has embedded://")
+            raise Unusable(f"there is no broker of kind {scheme!r}: this version has embedded://")
         self._queues = embedded.Queues()
         self._publishing = threading.Lock()
         self._connection = self._connect()
