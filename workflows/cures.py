@@ -19,7 +19,7 @@ from workflows.world import World
 
 RESET, REPLUG, RESTART, REBOOT = "power-state-reset", "reinit-port", "restart-toolstack", "reboot-in-window"
 AT_ONCE = timedelta()
-NOT_LIKELY = 8  # after so many VMs, the next is no likely holder any more
+LIKELY, FEW = 8, 2  # of the VMs that last took VFs of a port so many are likely to hold what is lost; and of those that nothing is known of
 RESTARTED_WITHIN = timedelta(minutes=10)
 
 Cure = Callable[[World, Data, list[Lost]], Outcome]
@@ -81,26 +81,17 @@ def _reset_next(world: World, data: Data, found: list[Lost]) -> Outcome:
 def _likely(world: World, found: list[Lost]) -> list[str]:
     """The halted VMs (uuids) that may hold one of the lost VFs, the likeliest first.
 
-    That is one that says that it holds a device; then one that last took VFs of the port (a start that failed counts); then one whose
-    VIF is on the port's network and of which no port is known. A VM that last took its VFs elsewhere is not.
+    That is one that says that it holds a device; then one that last took VFs of the port, newest first (a start that failed counts). A VM
+    whose VIF is on the port's network and of which no port is known is one only where there are but few of those: the rest is guessing.
     """
     last = world.ledger.last_ports()
+    order = {uuid: number for number, uuid in enumerate(last)}
+    halted = sorted(filter(is_at_rest, world.pool.vms()), key=lambda vm: order.get(vm.uuid, len(order)))
     ports, networks = {one.look.port for one in found}, {network for one in found for network in one.look.networks}
-    ranked = []
-    for order, vm in enumerate(sorted(world.pool.vms(), key=lambda vm: _recency(vm, list(last)))):
-        if not is_at_rest(vm):
-            continue
-        if any(pci.is_vf or pci.gone for pci in vm.held):
-            ranked.append((0, order, vm.uuid))
-        elif ports & set(last.get(vm.uuid, ())):
-            ranked.append((1, order, vm.uuid))
-        elif not last.get(vm.uuid) and any(vif.network in networks for vif in vm.vifs):
-            ranked.append((2, order, vm.uuid))
-    return [uuid for _, _, uuid in sorted(ranked)][:NOT_LIKELY]
-
-
-def _recency(vm: VM, known: list[str]) -> int:
-    return known.index(vm.uuid) if vm.uuid in known else len(known)
+    says_so = [vm.uuid for vm in halted if any(pci.is_vf or pci.gone for pci in vm.held)]
+    took = [vm.uuid for vm in halted if ports.intersection(last.get(vm.uuid, ()))]
+    unknown = [vm.uuid for vm in halted if not last.get(vm.uuid) and any(vif.network in networks for vif in vm.vifs)]
+    return list(dict.fromkeys([*says_so, *took[:LIKELY], *(unknown if len(unknown) <= FEW else [])]))
 
 
 def is_at_rest(vm: VM) -> bool:

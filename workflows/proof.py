@@ -31,7 +31,7 @@ class Lost:
 
 
 def concerned(world: World, data: Data) -> list[PortLook]:
-    """A fresh look at the ports the VM last held VFs of; when that is not known, at every port of its VIFs' networks.
+    """A fresh look at the ports the VM last held VFs of; when that is not known, at every port of its VIFs' networks, or at every port.
 
     A port whose logical PIF is not attached has no VFs, and is left out.
     """
@@ -39,7 +39,7 @@ def concerned(world: World, data: Data) -> list[PortLook]:
     if data.get("ports"):
         return [look for look in looks if look.port in data["ports"]]
     networks = {vif["network"] for vif in data.get("vifs", ())}
-    return [look for look in looks if look.network in networks]
+    return [look for look in looks if networks.intersection(look.networks)] if networks else looks
 
 
 def motion(world: World, data: Data, looks: list[PortLook]) -> Outcome | None:
@@ -94,7 +94,7 @@ def proven(world: World, data: Data, accounts: Accounts) -> Finish:
         )
     words = "; ".join(accounting.in_words(*pair) for pair in accounts) or NOTHING_THERE
     done = [cure["came_to"] for cure in data.get("cures", ()) if cure.get("acted")]
-    return Finish(f"proven: {words}" + (f" ({'; '.join(done)})" if done else ""))
+    return Finish(f"proven: {words}" + (f" ({done[-1]})" if done else ""))
 
 
 def since_when(world: World, data: Data, key: str, known: str | None) -> datetime:

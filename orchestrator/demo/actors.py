@@ -108,6 +108,11 @@ class OtherClient:
                 self._call("PIF.unplug", ref)
                 self._call("PIF.plug", ref)
 
+    def shut_down(self, name: str) -> None:
+        """Shut the VM of that name down, as its owner would."""
+        (vm,) = self._call("VM.get_by_name_label", name)
+        self._call("VM.clean_shutdown", vm)
+
     def delete(self, vm: str) -> None:
         """Pull the plug and delete the VM, without a thought for its VF."""
         self._call("VM.hard_shutdown", vm)
