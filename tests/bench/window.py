@@ -77,9 +77,7 @@ def _until_parked(store: Store, asked: int) -> float:
     while True:
         with store.read() as session:
             counts = runs.counts(session)
-        ended = {
-            status: count for status, count in counts.items() if count and status not in (Status.READY, Status.RUNNING, Status.WAITING)
-        }
+        ended = {status: count for status, count in counts.items() if count and status in ENDED}
         assert not ended, (ended, _why(store))
         if counts[Status.WAITING] == asked:
             return time.monotonic() - began
