@@ -124,6 +124,8 @@ def _assert_raw(form: str) -> None:
 
 def _take_time(asked: Asked, length: int, done: float) -> None:
     asked.call.work(length / durations.TRANSFER_RATE)
+    if done >= 0.5:
+        asked.halfway()
     if asked.server.speed > 0 and asked.server.db.exists("task", asked.call.task):
         asked.call.progress(min(done, 1.0))
 

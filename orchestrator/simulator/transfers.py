@@ -7,11 +7,12 @@ import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from orchestrator.simulator import roles, tasks
+from orchestrator.simulator import faults, roles, tasks
 from orchestrator.simulator.call import Call
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.server import Server
 from orchestrator.simulator.wire import http as wire
+from orchestrator.simulator.wire.errors import Cut
 
 Query = Mapping[str, str]
 Answer = wire.Response | wire.Transfer
@@ -33,7 +34,11 @@ def trouble(text: str) -> Page:
 
 
 class Asked:
-    """One request at one host: its query, and the call it is (its task is NULL until `begin`)."""
+    """One request at one host: its query, and the call it is (its task is NULL until `begin`).
+
+    Faults are ordered by the path's name ("export_raw_vdi"): a delay and a cut "before" come when the work starts, an error and a
+    cut "after" in the middle of it, when the 200 and a part of the body are out.
+    """
 
     def __init__(self, server: Server, action: str, request: wire.Request, host: str) -> None:
         self.server = server
@@ -44,6 +49,23 @@ class Asked:
         self.call.host = host
         self.own_session = ""
         self.own_task = False
+        self._effect = faults.Effect()
+
+    def start_work(self) -> None:
+        """Undergo what was ordered for the beginning."""
+        name = self.request.path.partition("?")[0].lstrip("/")
+        self._effect = self.server.faults.meet(name, list(self.query.values()))
+        self.call.pause(self._effect.seconds)
+        if self._effect.cut == "before":
+            raise Cut(name)
+
+    def halfway(self) -> None:
+        """Undergo what was ordered for the middle, once."""
+        effect, self._effect = self._effect, faults.Effect()
+        if effect.error is not None:
+            raise Failure(*effect.error)
+        if effect.cut == "after":
+            raise Cut(self.call.method)
 
     def begin(self) -> None:
         """Take the client's task, or make one that goes with the request; the 500 page when the client's is none."""
@@ -136,6 +158,7 @@ def transfer(asked: Asked, headers: tuple[str, ...], work: Callable[[wire.Stream
     def run(stream: wire.Stream) -> None:
         try:
             with asked.server.calls.during(call):
+                asked.start_work()
                 result = work(stream)
             tasks.finish(call, "success", result=result)
         except Failure as failure:
@@ -143,7 +166,7 @@ def transfer(asked: Asked, headers: tuple[str, ...], work: Callable[[wire.Stream
             code, *params = failure.details
             page = wire.internal_error(f"{code}: [ {'; '.join(params)} ]")
             stream.write(page.head(keep_alive=False) + page.body)
-        except OSError:
+        except (OSError, Cut):
             tasks.fail(call, Failure("INTERNAL_ERROR", 'Unix.Unix_error(Unix.EPIPE, "write", "")'))
             raise
         finally:

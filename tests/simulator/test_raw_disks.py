@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import http.client
+import socket
 import ssl
 import threading
 import urllib.parse
@@ -201,3 +202,37 @@ def test_a_format_the_simulator_cannot_make_fails_in_the_task(setting: Make) -> 
 def test_a_new_disk_wants_an_sr_and_raw_bytes(query: dict[str, str], setting: Make) -> None:
     """400 otherwise."""
     assert put(setting(hosts=1), b"x" * 512, **query) == 400
+
+
+def test_an_export_that_fails_halfway_looks_whole_to_who_does_not_look(setting: Make) -> None:
+    """200, some of the disk and then a page; only the task tells."""
+    at = setting(hosts=1)
+    vdi, task = disk(at, 8 * MIB), at.client("task.create", "export", "")
+    at.pool.control.fail("export_raw_vdi", ["VDI_IO_ERROR", "Device I/O errors"])
+    status, _, body = get(at, vdi=vdi, task_id=task)
+    assert status == 200
+    assert body[4 * MIB :].startswith(b"HTTP/1.1 500 Internal Error")
+    assert at.client("task.get_error_info", task) == ["VDI_IO_ERROR", "Device I/O errors"]
+    assert len(get(at, vdi=vdi)[2]) == 8 * MIB
+
+
+def test_an_export_that_is_cut_ends_as_one_that_is_done(setting: Make) -> None:
+    """With a close; the task fails, and the disk is free again."""
+    at = setting(hosts=1)
+    vdi, task = disk(at, 8 * MIB), at.client("task.create", "export", "")
+    at.pool.control.cut("export_raw_vdi", "after")
+    assert len(get(at, vdi=vdi, task_id=task)[2]) == 4 * MIB
+    at.client.until("task.get_status", task, gives="failure")
+    at.client.until("VDI.get_VBDs", vdi, gives=[])
+
+
+def test_an_import_into_a_disk_goes_as_far_as_the_body(setting: Make) -> None:
+    """A client that goes away leaves what it sent, and a failed task."""
+    at = setting(hosts=1)
+    vdi, task = disk(at), at.client("task.create", "import", "")
+    address = urllib.parse.urlsplit(at.pool.url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        path = f"/import_raw_vdi?session_id={at.client.session}&vdi={vdi}&task_id={task}"
+        connection.sendall(f"PUT {path} HTTP/1.1\r\nContent-Length: {MIB}\r\n\r\n".encode() + b"begun")
+    at.client.until("task.get_status", task, gives="failure")
+    assert get(at, vdi=vdi)[2][:6] == b"begun\0"
