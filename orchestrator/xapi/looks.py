@@ -136,11 +136,18 @@ def _family(pci: PCI) -> tuple[str, str]:
 def _epoch(port: _Port, reading: Reading) -> str:
     """Another text whenever the port's VFs were made anew: VFs are new records after every disable and enable, plug and boot.
 
-    XenAPI does not say whose VFs they are, so making those of another port of the host anew changes it too; what was learned is then
-    learned again, which costs a look and is never wrong.
+    XenAPI does not say whose VFs they are, so making those of another port of the same card anew changes it too. Those of other cards are
+    told by their addresses: a card's VFs are on the buses that begin with its own (PCI: a function's VFs follow it).
     """
     host = reading.hosts.get(port.host)
     booted = host.other_config.get("boot_time", "") if host else ""
-    family = _family(port.nic) if port.nic else None
-    vfs = sorted(pci.uuid for pci in reading.pcis.values() if pci.host == port.host and pci.is_vf and family in {None, _family(pci)})
+    cards = {reading.pcis[pif.PCI].bus for pif in reading.pifs.values() if pif.host == port.host and pif.PCI in reading.pcis}
+
+    def card(pci: PCI) -> str:
+        return max((bus for bus in cards if bus <= pci.bus), default="")
+
+    def mine(pci: PCI) -> bool:
+        return port.nic is None or (_family(pci), card(pci)) == (_family(port.nic), card(port.nic))
+
+    vfs = sorted(pci.uuid for pci in reading.pcis.values() if pci.host == port.host and pci.is_vf and mine(pci))
     return hashlib.sha256("\n".join((port.sriov.uuid, booted, *vfs)).encode()).hexdigest()[:16]

@@ -81,7 +81,7 @@ class HostMetrics(msgspec.Struct, frozen=True):
 
 
 class PCI(msgspec.Struct, frozen=True):
-    """A PCI device of a host; VFs are ordinary ones, and only their name tells."""
+    """A PCI device of a host; VFs are ordinary ones, and only their name tells. *pci_id* is its address, "0000:04:10.1"."""
 
     uuid: str
     host: str
@@ -89,6 +89,12 @@ class PCI(msgspec.Struct, frozen=True):
     vendor_name: str = ""
     device_name: str = ""
     driver_name: str = ""
+    pci_id: str = ""
+
+    @property
+    def bus(self) -> str:
+        """Domain and bus of its address, which sort as they are numbered."""
+        return self.pci_id.rpartition(":")[0]
 
     @property
     def is_vf(self) -> bool:

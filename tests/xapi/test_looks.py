@@ -180,6 +180,24 @@ def test_ports_of_different_devices_of_a_vendor_tell_nothing() -> None:
     assert (found["one/eth1"].records, found["one/eth2"].records, found["two/eth1"].records) == (None, None, 8)
 
 
+def test_vfs_made_anew_on_another_card_leave_what_was_learned() -> None:
+    """Two cards of a vendor in one host, the first by modprobe, with a leak: enabling the second must not make that be forgotten."""
+
+    def at(address: str, pcis: dict[str, PCI]) -> dict[str, PCI]:
+        return {ref: changed(pci, pci_id=f"{address}.{number}") for number, (ref, pci) in enumerate(pcis.items())}
+
+    first = readings.port("one", "eth1", mode="modprobe") | {"pcis": at("0000:04:00", readings.port("one", "eth1")["pcis"])}
+    second = readings.port("one", "eth5", "n-other") | {"pcis": at("0000:81:00", readings.port("one", "eth5")["pcis"])}
+    on_first = at("0000:04:10", readings.vfs("one", 8))
+
+    def epoch(name: str, made: int) -> str:
+        on_second = at("0000:82:00", readings.vfs("one", 8, made))
+        return seen(readings.reading(readings.host("one"), first, second, {"pcis": on_first | on_second}))[name].epoch
+
+    assert epoch("one/eth1", made=2) == epoch("one/eth1", made=3)
+    assert epoch("one/eth5", made=2) != epoch("one/eth5", made=3)
+
+
 def test_ports_of_different_vendors_are_told_apart() -> None:
     """The vendor is in the VF's record too."""
     card = readings.nic("one", "ConnectX-5", vendor="Mellanox Technologies", ref="c-mlx")
