@@ -103,6 +103,14 @@ class Setting:
         self.client = client_of(pool)
         self.network = self.client.find("network", NETWORK) if self.client("network.get_by_name_label", NETWORK) else ""
 
+    def comes_back(self) -> bool:
+        """Whether one can log in now; the setting has the new session then."""
+        try:
+            self.client = client_of(self.pool)
+        except (Refused, OSError, http.client.HTTPException):
+            return False
+        return True
+
     def host(self, number: int) -> str:
         """The ref of host1, host2, ..."""
         return self.client.find("host", f"host{number}")

@@ -4,7 +4,7 @@ import http.client
 
 from orchestrator.simulator import host_boots
 
-from .conftest import NULL, Client, Make, Refused, Setting, client_of, wait_until
+from .conftest import NULL, Client, Make, Refused, wait_until
 
 
 def test_what_is_blocked_does_not_start_by_itself(setting: Make) -> None:
@@ -144,7 +144,7 @@ def test_a_reboot_of_the_coordinator_under_modprobe_brings_what_it_promised(sett
     host = at.host(1)
     at.client("host.reboot", host)
     wait_until(lambda: not answers(at.client))
-    wait_until(lambda: comes_back(at))
+    wait_until(at.comes_back)
     at.client.until("host.get_enabled", host, gives=True)
     assert at.client("network_sriov.get_remaining_capacity", port) == 0
     at.client.until("network_sriov.get_remaining_capacity", port, gives=4)
@@ -155,15 +155,6 @@ def answers(client: Client) -> bool:
     """Whether the session is still good and somebody there."""
     try:
         client("pool.get_all")
-    except (Refused, OSError, http.client.HTTPException):
-        return False
-    return True
-
-
-def comes_back(at: Setting) -> bool:
-    """Whether one can log in again; the setting has the new session then."""
-    try:
-        at.client = client_of(at.pool)
     except (Refused, OSError, http.client.HTTPException):
         return False
     return True
