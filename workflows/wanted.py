@@ -35,9 +35,9 @@ class SriovPolicy:
     """`[sriov.NAME]`: SR-IOV on these ports of these hosts, on one network.
 
     *pool*: only this pool (None: every pool). *vlans*: tags; each gets a network "NETWORK vlan TAG" on top. *hosts*: names or uuids; None:
-    all. *reboot*: who may say that a host reboots. *maintenance*: in which windows, by name; empty: in any. *max_unavailable*: how many hosts of
-    the pool may be away at once, the one that we reboot included; we never reboot two at a time. *mend*: whether drift is brought back,
-    or only reported.
+    all. *reboot*: who may say that a host reboots. *maintenance*: in which windows, by name; empty: in any. *max_unavailable*: how many
+    hosts of the pool may be away at once, the one that we reboot included; we never reboot two at a time. *mend*: whether drift is brought
+    back, or only reported.
     """
 
     name: str
