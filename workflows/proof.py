@@ -98,9 +98,11 @@ def proven(world: World, data: Data, accounts: Accounts) -> Finish:
 
 
 def since_when(world: World, data: Data, key: str, known: str | None) -> datetime:
-    """The moment noted under *key*; noted now (or as *known*) the first time."""
-    data.setdefault(key, known or world.now.isoformat())
-    return datetime.fromisoformat(data[key])
+    """The moment noted under *key*; noted now (or as *known*) the first time, and anew when the clock was set back behind it."""
+    noted = datetime.fromisoformat(data.setdefault(key, known or world.now.isoformat()))
+    if noted > world.now:
+        data[key] = world.now.isoformat()
+    return min(noted, world.now)
 
 
 def in_words(lost: list[Lost]) -> str:

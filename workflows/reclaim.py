@@ -88,7 +88,7 @@ def _look_again_or_hold(world: World, data: Data, short: list[tuple[PortLook, Po
     pause = _pause(world.policy.reclaim)
     for look, account in short:
         seen = looks[look.port]
-        if not seen or world.now - datetime.fromisoformat(seen[-1]["at"]) >= pause or seen[-1]["epoch"] != look.epoch:
+        if not seen or not timedelta() <= world.now - datetime.fromisoformat(seen[-1]["at"]) < pause or seen[-1]["epoch"] != look.epoch:
             looks[look.port] = [*(one for one in seen if one["epoch"] == look.epoch), accounting.figures(look, account)]
     data["looks"] = looks
     if any(len(seen) < world.policy.reclaim.looks for seen in looks.values()):

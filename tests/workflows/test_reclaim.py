@@ -132,3 +132,10 @@ def test_every_step_may_run_twice(step: int) -> None:
         if index == step:
             outcome = row.action(trip.world(), data)
         assert isinstance(outcome, Done | Finish)
+
+
+def test_a_clock_that_is_set_back_does_not_stretch_the_grace_period() -> None:
+    """Noted in the future, the deletion counts from now: the run waits for one grace period, not for the hours of the setback."""
+    trip = journey(look())
+    trip.run(reclaim.RECLAIM, deleted(seen_at=(NOON + timedelta(hours=5)).isoformat()))
+    assert trip.clock.now - NOON <= timedelta(seconds=30)
