@@ -95,6 +95,13 @@ class Control:
                 holder = find(self._db, "VM", vm) if vm else f"OpaqueRef:{secrets.token_hex(16)}"
                 vfs.leak(self._db, vf, holder)
 
+    def dangle(self, vm: str) -> None:
+        """Let the VM's attached_PCIs name a PCI device that is gone, as databases in the field do; a halt or a reset clears it."""
+        with self._db.lock:
+            ref = find(self._db, "VM", vm)
+            self._db.set("VM", ref, attached_PCIs=[*self._db.get("VM", ref)["attached_PCIs"], f"OpaqueRef:{self._db.new_uuid()}"])
+            operations.refresh(self._db, ref)
+
     def guest(self, vm: str, ignores_shutdown: bool = False, acknowledges: bool = False, tools: bool = True) -> None:
         """The guest does not shut down when asked: it does not answer, or it answers and goes on; or it has no tools to be asked by."""
         temper = ("hangs" if acknowledges else "ignores") if ignores_shutdown else ""

@@ -12,7 +12,7 @@ from orchestrator.simulator.control import Control, ControlError
 
 log = logging.getLogger(__name__)
 
-VERBS: Final = ("fail", "delay", "cut", "deaf", "clear", "toolstack-restart", "failover", "host", "leak", "guest", "driver")
+VERBS: Final = ("fail", "delay", "cut", "deaf", "clear", "toolstack-restart", "failover", "host", "leak", "dangle", "guest", "driver")
 LOOPBACK: Final = "127.0.0.1"
 
 

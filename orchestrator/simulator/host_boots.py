@@ -76,12 +76,13 @@ def go_down(server: Server, host: str) -> None:
         db.set("host", host, current_operations={})
         hosts.refresh(db, host)
         protected = objects.pool_of(db)[1]["ha_enabled"]
+        lost = hosts.guests(db, host)
     server.power(host, on=False)
     if protected:
-        server.spawn(_restart_elsewhere, server, host)
+        server.spawn(_restart_elsewhere, server, host, lost)
 
 
-def _restart_elsewhere(server: Server, host: str) -> None:
+def _restart_elsewhere(server: Server, host: str, lost: list[str]) -> None:
     """High availability: a new coordinator if need be; the VMs of the failed host are halted, the protected ones start elsewhere."""
     db = server.db
     if host == server.coordinator:
@@ -91,10 +92,10 @@ def _restart_elsewhere(server: Server, host: str) -> None:
         server.failover(heirs[0], old_answers=False)
     _pause(server, durations.HA_FENCES)
     with db.lock:
-        lost = hosts.guests(db, host)
-        for vm in lost:
+        for vm in set(lost).intersection(hosts.guests(db, host)):  # the others: the host is back already, or they were reset
             vm_lifecycle.halt(db, vm)
-        protected = [vm for vm in lost if db.get("VM", vm)["ha_restart_priority"] == "restart"]
+        left = [(vm, db.get("VM", vm)) for vm in lost if db.exists("VM", vm)]
+        protected = [vm for vm, row in left if row["ha_restart_priority"] == "restart" and row["power_state"] == "Halted"]
     for vm in protected:
         server.spawn(_start_vm, server, vm)
 

@@ -48,6 +48,17 @@ def test_high_availability_does_not_start_what_is_blocked(setting: Make) -> None
     assert at.client("VM.get_power_state", vm) == "Halted"
 
 
+def test_high_availability_brings_vms_back_when_their_host_was_away_for_a_moment(setting: Make) -> None:
+    """What ran there when it went down runs again, wherever."""
+    at = setting(hosts=2)
+    vm = at.pool.add_vm("protected", network=None, host="host2")
+    at.client("VM.set_ha_restart_priority", vm, "restart")
+    at.client("pool.enable_ha", [], {})
+    at.pool.control.host("host2", "off")
+    at.pool.control.host("host2", "on")
+    at.client.until("VM.get_power_state", vm, gives="Running")
+
+
 def test_high_availability_is_enabled_and_disabled_once(setting: Make) -> None:
     """HA_IS_ENABLED, HA_NOT_ENABLED; not while a protected VM is not agile."""
     at = setting(hosts=2)

@@ -137,3 +137,20 @@ def test_deleting_a_vm_brings_its_vf_back(setting: Make) -> None:
     assert pool.free(1) == 4
     assert pool.client("VIF.get_all") == []
     assert pool.client("VDI.get_all") == disks
+
+
+def test_a_vm_may_name_a_device_that_is_gone(setting: Make) -> None:
+    """A ref in attached_PCIs that leads nowhere: it takes no capacity and refuses all that a PCI device refuses, until it is reset."""
+    pool = setting(hosts=1)
+    vm = pool.pool.add_vm("haunted", running=False)
+    pool.pool.control.dangle("haunted")
+    (ghost,) = pool.client("VM.get_attached_PCIs", vm)
+    assert pool.client.refusal("PCI.get_record", ghost) == ["HANDLE_INVALID", "PCI", ghost]
+    assert pool.free(1) == 4
+    pool.client("VM.start", vm, False, False)
+    assert pool.client.refusal("VM.suspend", vm) == ["VM_HAS_PCI_ATTACHED", vm]
+    assert len(pool.client("VM.get_attached_PCIs", vm)) == 2
+    pool.client("VM.hard_shutdown", vm)
+    pool.client("VM.power_state_reset", vm)
+    assert pool.client("VM.get_attached_PCIs", vm) == []
+    assert pool.free(1) == 4

@@ -174,6 +174,18 @@ def test_a_disk_that_runs_on_another_host_is_not_to_be_had(setting: Make) -> Non
     assert at.client("task.get_error_info", task)[0] == "SR_BACKEND_FAILURE_46"
 
 
+def test_domain_0_may_read_what_runs_on_its_own_host(setting: Make) -> None:
+    """It is exempt from the sharing check; the VM keeps its disk."""
+    at = setting(hosts=1)
+    vm, vdi = at.pool.add_vm("vm", network=None, running=False, disk=False), disk(at)
+    record = {"VM": vm, "VDI": vdi, "userdevice": "0", "bootable": True, "mode": "RW", "type": "Disk", "empty": False, "unpluggable": True}
+    vbd = at.client("VBD.create", {**record, "other_config": {}, "qos_algorithm_type": "", "qos_algorithm_params": {}})
+    at.client("VM.start", vm, False, False)
+    assert len(get(at, vdi=vdi)[2]) == MIB
+    at.client.until("VDI.get_VBDs", vdi, gives=[vbd])
+    assert at.client("VBD.get_currently_attached", vbd) is True
+
+
 def test_a_cancelled_transfer_ends_early(setting: Make) -> None:
     """The task is cancelled, the body short of the disk."""
     at = setting(hosts=1, speed=1.0)
