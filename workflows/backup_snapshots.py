@@ -6,10 +6,10 @@ from typing import Any
 
 from workflows import parking
 from workflows.objects import VM
-from workflows.outcome import Outcome, Wait
+from workflows.outcome import Outcome, Wait, wake_on_object, wake_on_task
 from workflows.parking import Noted
 from workflows.ports import Gone
-from workflows.tasks import carried_out
+from workflows.tasks import Pending, carried_out
 from workflows.workflow import Data
 from workflows.world import World
 
@@ -73,9 +73,8 @@ def take_off_vfs(world: World, data: Data) -> int:
         if parking.NOTE not in snapshot.other_config:
             said = {"vm": data["vm"], "run": str(world.run_id), "ran": False, "vifs": vifs}
             world.pool.note(snapshot.uuid, parking.NOTE, json.dumps(said, sort_keys=True))
-        network = parking.network(world)
         for vif in snapshot.sriov_vifs:
-            world.pool.move_vif(vif.uuid, network)
+            world.pool.move_vif(vif.uuid, data["parking"])
     return len(vifs)
 
 
@@ -101,6 +100,10 @@ def remove(world: World, data: Data) -> str:
 
 def at_work(world: World, data: Data) -> Outcome | None:
     """Wait while a snapshot that we began is still being taken: it would be left behind."""
-    if f"task:{TAKING}" not in data and "snapshot" not in world.pool.vm(data["vm"]).current_operations:
-        return None
-    return take(world, data)
+    task = data.get(f"task:{TAKING}")
+    if task and isinstance(world.pool.task(task), Pending):
+        return Wait("the snapshot is still being taken", on=wake_on_task(world.pool.name, task))
+    data.pop(f"task:{TAKING}", None)
+    if "snapshot" in world.pool.vm(data["vm"]).current_operations:
+        return Wait("the snapshot is still being taken", on=wake_on_object(world.pool.name, "vm", data["vm"]))
+    return None

@@ -15,6 +15,7 @@ from workflows.world import World
 NOTE = "vfo:parked"
 NETWORK = "vfo:parking"
 NETWORK_NAME = "vfo parking"
+MAKING = "network:vfo parking"
 
 Noted = Mapping[str, Any]
 
@@ -95,10 +96,15 @@ def differences(vm: VM, data: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def network(world: World) -> str:
-    """The uuid of the network that is ours for parking, made when there is none. It is never destroyed: VIFs of snapshots stay on it."""
+def network(world: World) -> str | None:
+    """The uuid of the network that is ours for parking; it is never destroyed: VIFs of snapshots stay on it.
+
+    None when there is none and the run must have `MAKING` for itself first: of many that find none at once, one makes it.
+    """
     ours = sorted(network.uuid for network in world.pool.networks() if network.is_parking)
-    return ours[0] if ours else world.pool.create_network(NETWORK_NAME, {NETWORK: "true"})
+    if ours:
+        return ours[0]
+    return world.pool.create_network(NETWORK_NAME, {NETWORK: "true"}) if MAKING in world.held else None
 
 
 def named(networks: Iterable[Network], wanted: str) -> Network:

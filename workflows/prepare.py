@@ -45,7 +45,10 @@ def examine(world: World, data: Data) -> Outcome:
             against.append(str(error))
     if against:
         return Refuse("; ".join(against))
-    data |= _noted(world, vm, mode)
+    network = parking.network(world)
+    if network is None:
+        return Need((parking.MAKING,))
+    data |= {**_noted(world, vm, mode), "parking": network}
     return Done(f"mode {mode.name}: {mode.why}; {vm.power_state.lower()}, {len(data['vifs'])} VIFs that take VFs")
 
 
@@ -115,9 +118,8 @@ def park_vifs(world: World, data: Data) -> Outcome:
     vm = world.pool.vm(data["vm"])
     if vm.power_state != "Halted" or vm.current_operations:
         raise GiveUp("somebody started the VM while it was to be halted for its backup")
-    network = parking.network(world)
     for vif in vm.sriov_vifs:
-        world.pool.move_vif(vif.uuid, network)
+        world.pool.move_vif(vif.uuid, data["parking"])
     return Done(f"on network {parking.NETWORK_NAME!r}: {len(vm.sriov_vifs)} VIFs")
 
 
