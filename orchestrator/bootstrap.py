@@ -87,6 +87,7 @@ def policy(loaded: Loaded) -> Policy:
         reclaim=ReclaimPolicy(grace=reclaim.grace, looks=reclaim.looks, settle=reclaim.settle, allow=frozenset(reclaim.allow)),
         reboot=loaded.settings.reboot.policy(),
         sriov={name: wanted.policy(name) for name, wanted in loaded.settings.sriov.items()},
+        assignment=loaded.settings.assignment.policy(),
         maintenance={name: window.window() for name, window in loaded.settings.maintenance.items()},
     )
 

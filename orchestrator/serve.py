@@ -23,6 +23,7 @@ from orchestrator.listener.listener import Listener
 from orchestrator.listener.settings import ListenerSettings
 from orchestrator.metrics import Metrics
 from orchestrator.reconciler import Reconciler
+from orchestrator.upkeep import Upkeep
 from plugins import manager
 from plugins.values import Happening
 from state import runs
@@ -90,6 +91,7 @@ class Daemon:
         self._listeners = {name: self._listener(access) for name, access in pools.items()}
         self._metrics.meters = {name: listener.meters for name, listener in self._listeners.items()}
         self._metrics.runs_by_status = self._counts
+        self._upkeep = {name: self._upkeep_of(access) for name, access in pools.items()}
 
     def run(self, stop: threading.Event) -> None:
         """Serve until *stop* is set; then finish the steps at hand, as long as the configuration says."""
@@ -100,6 +102,9 @@ class Daemon:
         threads += [
             threading.Thread(target=self._reconciler(access).run, args=(stop,), name=f"reconciler {name}", daemon=True)
             for name, access in self._pools.items()
+        ]
+        threads += [
+            threading.Thread(target=upkeep.run, args=(stop,), name=f"upkeep {name}", daemon=True) for name, upkeep in self._upkeep.items()
         ]
         self._engine.start(self._settings.serve.workers)
         for thread in threads:
@@ -158,11 +163,18 @@ class Daemon:
 
     def _listener(self, access: PoolAccess) -> Listener:
         wanted = self._settings.listener
-        settings = ListenerSettings(reconcile=wanted.reconcile, watchdog=wanted.watchdog, lease=wanted.lease)
+        rules = tuple(rule.rule() for rule in self._settings.assign)
+        settings = ListenerSettings(reconcile=wanted.reconcile, watchdog=wanted.watchdog, lease=wanted.lease, rules=rules)
         return Listener(access.client, self._store, self._publish, self._wake, settings, now)
 
     def _wake(self, keys: list[str]) -> None:
         self._engine.wake(keys)
+        for upkeep in self._upkeep.values():
+            upkeep.heard(keys)
+
+    def _upkeep_of(self, access: PoolAccess) -> Upkeep:
+        meters, settles = self._listeners[access.name].meters, self._settings.reclaim.grace
+        return Upkeep(access, self._store, self._engine, self._policy.sriov, lambda: meters.active, settles)
 
     def _publish(self, run_id: UUID) -> None:
         self._engine.publish([run_id])

@@ -78,6 +78,12 @@ def active_on(session: Session, wanted: Wanted) -> Run | None:
     return session.exec(select(Run).where(*same, col(Run.due_at).is_not(None))).first()
 
 
+def had(session: Session, pool: str, workflow: str, subjects: Collection[str]) -> set[str]:
+    """Which of the subjects ever had a run of the workflow, whatever became of it."""
+    query = select(Run.subject).where(Run.pool == pool, Run.workflow == workflow, col(Run.subject).in_(subjects))
+    return set(session.exec(query.distinct()))
+
+
 def get(session: Session, run_id: UUID) -> Run | None:
     """The run as it stands now."""
     return session.get(Run, run_id, populate_existing=True)

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("sqlmodel", "sqlalchemy", "kombu", "XenAPI", "alembic", "cryptography", "fastapi", "tenacity", "prometheus_client")
-COMMANDS = ("", "demo", "init", "doctor", "serve", "vfs", "runs", "run", "reclaim", "simulate", "workflow", "workflow show")
+COMMANDS = ("", "demo", "init", "doctor", "serve", "vfs", "runs", "run", "reclaim", "assign", "release", "simulate", "workflow", "workflow show")
 
 
 def all_tests() -> Iterator[tuple[Path, ast.FunctionDef]]:

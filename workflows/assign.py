@@ -17,6 +17,7 @@ FULL_AGAIN = timedelta(seconds=2)
 """Between two looks that must agree that there is no room: what is in motion may come to rest."""
 
 WAIT_FOR_ROOM = timedelta(seconds=30)
+GIVEN = frozenset({"vm", "vm_name", "network", "network_name", "below", "mac_asked", "device_asked", "when", "force", "rule", "not_before"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,17 @@ def request(pool: str, vm: str, vm_name: str, wish: Wish) -> Request:
 
 def check(world: World, data: Data) -> Outcome:
     """See whether it can be done at all: what the VM is, HA, licence, network, device, MAC; and whether it is done already."""
+    begins = datetime.fromisoformat(data["not_before"]) if "not_before" in data else world.now
+    downtime.forget_earlier_try(data, GIVEN)
+    if world.now < begins:
+        return Wait("whoever makes the VM may still be at it", at_most=begins - world.now)
     vm = _vm_or_refusal(world, data)
     if isinstance(vm, Refuse):
         return vm
     against = objections.to_assignment(vm, asked(data), seen(world.pool, data["mac_asked"]))
     if against:
         return Refuse("; ".join(against))
-    return _already(vm, data) or DONE
+    return already(vm, data) or DONE
 
 
 def asked(data: Data) -> objections.Asked:
@@ -83,7 +88,7 @@ def _vm_or_refusal(world: World, data: Data) -> VM | Refuse:
         return Refuse(f"VM {data['vm_name']} ({data['vm']}) is not in the pool")
 
 
-def _already(vm: VM, data: Data) -> Finish | None:
+def already(vm: VM, data: Data) -> Finish | None:
     """A VIF that fits and needs nothing more; one that is not attached to a running VM is taken over when the VM may be shut down."""
     there = addressing.at(vm, data["network"], data["device_asked"], data["mac_asked"])
     if there is None:
@@ -106,7 +111,9 @@ def choose(world: World, data: Data) -> Outcome:
     if there is not None:
         data["mac"], data["device"] = there.MAC.lower(), there.device
         return Done(f"its VIF {there.device} is there, without a VF yet")
-    mac: str = data.setdefault("mac", data["mac_asked"] or addressing.derived(vm.uuid, data["network"], ()))
+    if not data.get("mac"):
+        data["mac"] = data["mac_asked"] or addressing.derived(vm.uuid, data["network"], ())
+    mac = str(data["mac"])
     if f"mac:{mac}" not in world.held:
         return Need((f"mac:{mac}",))
     vms = world.pool.vms()
@@ -153,9 +160,10 @@ def let_go(world: World, data: Data) -> Outcome:
 def secure(world: World, data: Data) -> Outcome:
     """With the VM in hand: see that the promise still holds and the device is still free, before anything is changed."""
     vm = downtime.look(world, data)
-    there = None if data["adopted"] else addressing.at(vm, data["network"], data["device"], data["mac"])
-    taken = {vif.device for vif in vm.vifs}
-    if not data["adopted"] and there is None and data["device"] in taken:
+    there = addressing.at(vm, data["network"], data["device_asked"], data["mac_asked"])
+    if not data["adopted"] and there is not None:
+        _take_over(vm, there, data)
+    elif not data["adopted"] and data["device"] in {vif.device for vif in vm.vifs}:
         data["device"] = None if data["device_asked"] else addressing.free_device(vm)
         if data["device"] is None:
             raise GiveUp(f"no device of VM {vm.name} is free any more")
@@ -164,6 +172,13 @@ def secure(world: World, data: Data) -> Outcome:
     if promised == data["promised"] and sum(promised.values()) == needed and vm.resident_on in (None, data["host"]):
         return Done("what was promised is promised still")
     return _room(world, data, vm, "refuse")
+
+
+def _take_over(vm: VM, vif: VIF, data: Data) -> None:
+    """Somebody gave it such a VIF meanwhile (a backup put it back, a person made it): that one it is, and it is not taken away again."""
+    data["adopted"], data["mac"], data["device"] = True, vif.MAC.lower(), vif.device
+    if vm.power_state == "Running" and vif.currently_attached:
+        data["ran"] = False
 
 
 def create_vif(world: World, data: Data) -> Outcome:

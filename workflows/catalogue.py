@@ -1,11 +1,16 @@
 """Every workflow there is, by name."""
 
 from workflows.assign import ASSIGN
+from workflows.disable import DISABLE
+from workflows.enable import ENABLE
 from workflows.prepare import PREPARE
 from workflows.put_right import PUT_RIGHT
+from workflows.reboot import REBOOT
 from workflows.reclaim import RECLAIM
 from workflows.release import RELEASE
 from workflows.release_backup import RELEASE as RELEASE_BACKUP
 from workflows.workflow import Workflow
 
-WORKFLOWS: dict[str, Workflow] = {workflow.name: workflow for workflow in (RECLAIM, ASSIGN, RELEASE, PREPARE, RELEASE_BACKUP, PUT_RIGHT)}
+EVERY = (RECLAIM, ASSIGN, RELEASE, PREPARE, RELEASE_BACKUP, PUT_RIGHT, ENABLE, DISABLE, REBOOT)
+
+WORKFLOWS: dict[str, Workflow] = {workflow.name: workflow for workflow in EVERY}

@@ -1,5 +1,6 @@
 """A VM is down for a moment, by consent and at the moment that was asked for, and comes back: what assign-vf and release-vf share."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -45,6 +46,12 @@ def look(world: World, data: Data) -> VM:
 def is_at_rest(vm: VM) -> bool:
     """Whether it is halted, and nothing is about to change that. A guest that reboots is not: xapi keeps it Running, or in an operation."""
     return vm.power_state == "Halted" and not vm.current_operations and vm.scheduled_on is None and vm.resident_on is None
+
+
+def forget_earlier_try(data: Data, given: Collection[str]) -> None:
+    """A run that was refused or undone and is tried again begins with nothing but what it was *given*."""
+    for key in data.keys() - given:
+        del data[key]
 
 
 def await_moment(world: World, data: Data) -> Outcome:

@@ -13,6 +13,7 @@ from workflows.workflow import Data, Step, Workflow
 from workflows.world import World
 
 NAME = "release-vf"
+GIVEN = frozenset({"vm", "vm_name", "asked", "when", "force"})
 
 
 def request(pool: str, vm: VM, vifs: Sequence[str], when: str = When.next_halt, *, force: bool = False) -> Request:
@@ -23,6 +24,7 @@ def request(pool: str, vm: VM, vifs: Sequence[str], when: str = When.next_halt, 
 
 def check(world: World, data: Data) -> Outcome:
     """See whether it can be done: what the VM is, and which of its VIFs take a VF."""
+    downtime.forget_earlier_try(data, GIVEN)
     try:
         vm = world.pool.vm(data["vm"])
     except Gone:

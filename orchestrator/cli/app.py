@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import demo, doctor, init, reclaim, runs, serve, simulate, vfs, workflow
+from orchestrator.cli import assign, demo, doctor, init, reclaim, release, runs, serve, simulate, sriov, vfs, workflow
 
 app = typer.Typer(
     name="vfo",
@@ -18,6 +18,9 @@ app = typer.Typer(
 )
 for command in (demo.demo, init.init, doctor.doctor, serve.serve, vfs.vfs, runs.runs, runs.run, reclaim.reclaim, simulate.simulate):
     app.command()(command)
+app.command()(assign.assign)
+app.command()(release.release)
+app.add_typer(sriov.app)
 app.add_typer(workflow.app)
 
 

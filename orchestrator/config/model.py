@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
+from orchestrator.config.assignment import Assignment, AssignRule
 from orchestrator.config.durations import Duration
 from orchestrator.config.section import Section
 from orchestrator.config.sriov import Maintenance, Reboot, Sriov
@@ -144,9 +145,16 @@ class Config(Section):
     reboot: Reboot = Reboot()
     sriov: dict[str, Sriov] = Field(default_factory=dict)
     maintenance: dict[str, Maintenance] = Field(default_factory=dict)
+    assignment: Assignment = Assignment()
+    assign: tuple[AssignRule, ...] = ()
 
     @model_validator(mode="after")
     def _names_are_there(self) -> "Config":
+        for number, rule in enumerate(self.assign, 1):
+            if rule.pool is not None and rule.pool not in self.pools:
+                raise ValueError(f"assign, table {number}: pool = {rule.pool!r}: there is no pool of that name")
+            if rule.when == "window" and not self.maintenance:
+                raise ValueError(f'assign, table {number}: when = "window": there is no table [maintenance.NAME]')
         for name, wanted in self.sriov.items():
             if wanted.pool is not None and wanted.pool not in self.pools:
                 raise ValueError(f"sriov.{name}.pool = {wanted.pool!r}: there is no pool of that name")

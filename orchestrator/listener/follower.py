@@ -1,10 +1,8 @@
 """All that follows one pool while the lease is held: the keeper, the two feeds, and the watchdog, each in a thread of its own."""
 
 import time
-from collections.abc import Callable
-from datetime import datetime
 
-from orchestrator.listener.keeper import Keeper, Notebook
+from orchestrator.listener.keeper import Keeper
 from orchestrator.listener.meters import Meters
 from orchestrator.listener.objects import ObjectFeed, Wake
 from orchestrator.listener.settings import ListenerSettings
@@ -19,10 +17,8 @@ STOP_SECONDS = 3.0
 class Follower:
     """Follows the client's pool from `start` to `stop`; once."""
 
-    def __init__(
-        self, client: Client, notebook: Notebook, wake: Wake, settings: ListenerSettings, meters: Meters, clock: Callable[[], datetime]
-    ) -> None:
-        objects = ObjectFeed(client, Keeper(notebook, clock, meters), wake, settings, meters)
+    def __init__(self, client: Client, keeper: Keeper, wake: Wake, settings: ListenerSettings, meters: Meters) -> None:
+        objects = ObjectFeed(client, keeper, wake, settings, meters)
         tasks = TaskFeed(client, wake, settings, meters)
         watchdog = Watchdog(client, objects, self._restart, settings, meters)
         self._hearing = objects.hearing

@@ -10,10 +10,12 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from orchestrator.listener.follower import Follower
+from orchestrator.listener.keeper import Keeper
 from orchestrator.listener.meters import Meters
 from orchestrator.listener.notebook import StoreNotebook
 from orchestrator.listener.objects import Wake
 from orchestrator.listener.settings import ListenerSettings
+from orchestrator.listener.tagged import StoreDesk, Tagged
 from orchestrator.xapi.client import Client
 from state import leases
 from state.leases import Lease
@@ -56,7 +58,10 @@ class Listener:
 
     def _follow(self, lease: Lease, stop: threading.Event) -> None:
         notebook = StoreNotebook(self._store, self._client.name, lease, self._settings.lease, self._publish)
-        follower = Follower(self._client, notebook, self._wake, self._settings, self.meters, self._clock)
+        desk = StoreDesk(self._store, self._client.name, lease, self._settings.lease, self._publish)
+        tagged = Tagged(self._client.name, self._settings.rules, desk, self._clock)
+        keeper = Keeper(notebook, self._clock, self.meters, tagged)
+        follower = Follower(self._client, keeper, self._wake, self._settings, self.meters)
         follower.start()
         self.meters.active = True
         try:

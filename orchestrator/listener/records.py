@@ -103,6 +103,7 @@ class VM(Record, frozen=True):
     scheduled_to_be_resident_on: str = NULL
     current_operations: dict[str, str] = {}
     attached_PCIs: list[str] = []
+    tags: list[str] = []
 
 
 class Task(Record, frozen=True):

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from workflows.tagged import Rule
+
 
 @dataclass(frozen=True, slots=True)
 class ListenerSettings:
@@ -12,6 +14,7 @@ class ListenerSettings:
     time; it makes one event a time for every client of the pool, so not every second. *ask*: how long one event.from waits for news.
     *answer*: how much longer than asked an answer may take before the connection is given up. *lease*: how long a listener that died
     keeps another from taking over; it is renewed three times as often. *first_pause*, *longest_pause*: between attempts to follow.
+    *rules*: which VMs get a VF by their tags.
     """
 
     reconcile: timedelta = timedelta(minutes=15)
@@ -22,3 +25,4 @@ class ListenerSettings:
     lease: timedelta = timedelta(seconds=15)
     first_pause: timedelta = timedelta(milliseconds=200)
     longest_pause: timedelta = timedelta(seconds=10)
+    rules: tuple[Rule, ...] = ()

@@ -1,0 +1,125 @@
+"""Finds the VMs that an `[[assign]]` rule gives a VF, by their tags, and asks for their runs: each VM once for each rule."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from orchestrator.listener import holdings, records
+from orchestrator.listener.errors import Deposed
+from orchestrator.listener.mirror import Change, Mirror
+from state import leases, runs
+from state.leases import Lease
+from state.store import Store
+from workflows import assign, release, tagged
+from workflows.outcome import Request
+from workflows.tagged import Rule
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 200
+
+
+class Desk(Protocol):
+    """Where runs are asked for."""
+
+    def ask(self, wanted: Sequence[Request], *, now: datetime) -> None:
+        """Create the runs, but for VMs that had one before, or that a VF was taken from. Raises `Deposed`."""
+
+
+class Tagged:
+    """One pool's. What was asked for once in this process is not asked for again; what was asked for before it began, the desk knows."""
+
+    def __init__(self, pool: str, rules: Iterable[Rule], desk: Desk, clock: Callable[[], datetime]) -> None:
+        self._pool = pool
+        self._rules = tuple(rule for rule in rules if rule.pool in (None, pool))
+        self._desk = desk
+        self._clock = clock
+        self._asked: set[str] = set()
+
+    def settle_all(self, mirror: Mirror) -> None:
+        """Look at every VM, after a load."""
+        if self._rules:
+            self._settle(mirror, mirror.vms)
+
+    def settle(self, mirror: Mirror, changes: Iterable[Change]) -> None:
+        """Look at the VMs that changed; at every VM, when a network came or was renamed."""
+        if not self._rules:
+            return
+        changes = list(changes)
+        if any(change.kind == "network" and _is_another(change) for change in changes):
+            self._settle(mirror, mirror.vms)
+        else:
+            self._settle(mirror, [change.ref for change in changes if change.kind == "vm" and change.ref in mirror.vms])
+
+    def _settle(self, mirror: Mirror, vms: Iterable[str]) -> None:
+        now = self._clock()
+        networks = [(rule, _networks(mirror, rule)) for rule in self._rules]
+        wanted = []
+        for ref in vms:
+            vm = mirror.vms[ref]
+            if not vm.tags or not holdings.is_real(vm):
+                continue
+            on = {mirror.networks[vif.network].uuid for vif in mirror.vifs_of(ref) if vif.network in mirror.networks}
+            for rule, uuids in networks:
+                if uuids is None or rule.tag not in vm.tags:
+                    continue
+                request = tagged.request(self._pool, rule, (vm.uuid, vm.name_label), uuids, now)
+                if (uuids[1] or uuids[0]) in on:  # it has one: when it is parked for a moment, it is not given another
+                    self._asked.add(request.subject)
+                else:
+                    wanted.append(request)
+        fresh = [request for request in wanted if request.subject not in self._asked]
+        if fresh:
+            self._desk.ask(fresh, now=now)
+            self._asked.update(request.subject for request in fresh)
+
+
+def _is_another(change: Change) -> bool:
+    before, after = change.before, change.after
+    return not (isinstance(before, records.Network) and isinstance(after, records.Network) and before.name_label == after.name_label)
+
+
+def _networks(mirror: Mirror, rule: Rule) -> tuple[str, str] | None:
+    """The uuids of the rule's two networks ("" for no VLAN network); None while there is none of that name, or more than one."""
+    found = [[network.uuid for network in mirror.networks.values() if name in (network.uuid, network.name_label)]
+             for name in (rule.network, rule.vlan_network) if name]  # fmt: skip
+    for name, uuids in zip((rule.network, rule.vlan_network), found, strict=False):
+        if len(uuids) != 1:
+            log.warning(
+                "the rule for tag %r cannot be followed: %d networks are named %r: %s", rule.tag, len(uuids), name, ", ".join(uuids)
+            )
+            return None
+    return found[0][0], found[1][0] if rule.vlan_network else ""
+
+
+class StoreDesk:
+    """In the store, under the pool's lease; *publish* is told the id of every run that was created."""
+
+    def __init__(self, store: Store, pool: str, lease: Lease, duration: timedelta, publish: Callable[[UUID], None]) -> None:
+        self._store = store
+        self._pool = pool
+        self._lease = lease
+        self._duration = duration
+        self._publish = publish
+
+    def ask(self, wanted: Sequence[Request], *, now: datetime) -> None:
+        """Create the runs, but for VMs that had one before, or that a VF was taken from; raises `Deposed` when the lease was lost."""
+        for start in range(0, len(wanted), AT_ONCE):
+            some = {request.subject: request for request in wanted[start : start + AT_ONCE]}
+            with self._store.write() as session:
+                if not leases.renew(session, self._lease, now=now, duration=self._duration):
+                    raise Deposed(f"the lease {self._lease.name} was taken over by another listener")
+                given = runs.had(session, self._pool, assign.NAME, some)
+                taken = runs.had(session, self._pool, release.NAME, {_vm(request) for request in some.values()})
+                left = [request for subject, request in some.items() if subject not in given and _vm(request) not in taken]
+                created = [runs.create(session, request, now=now) for request in left]
+            for run, is_new in created:
+                if is_new:
+                    self._publish(run.id)
+
+
+def _vm(request: Request) -> str:
+    """What a release of the VM would be about."""
+    return f"vm:{request.data['vm']}"
