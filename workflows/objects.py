@@ -50,7 +50,7 @@ class VM:
     """A VM, template or snapshot.
 
     *resident_on*, *scheduled_on*, *affinity* are host uuids or None. *held*: its attached PCI devices. *vusbs*: how many VUSBs it has.
-    *disks*: uuids of its VDIs (CDs left out). *snapshots*: uuids, oldest first.
+    *snapshots*: uuids, oldest first. Its disks are asked for by themselves (`ports.Looking.disks`).
     """
 
     uuid: str
@@ -72,13 +72,25 @@ class VM:
     vifs: tuple[VIF, ...]
     held: tuple[HeldPCI, ...]
     vusbs: int
-    disks: tuple[str, ...]
     snapshots: tuple[str, ...]
 
     @property
     def sriov_vifs(self) -> tuple[VIF, ...]:
         """Its VIFs that take a VF when it runs, in order of device."""
         return tuple(vif for vif in self.vifs if vif.on_sriov)
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A VDI of a VM, with the SR that it is on. Sizes in bytes; *free*: what the SR has left; *snapshots*: how many the disk has."""
+
+    uuid: str
+    name: str
+    size: int
+    snapshots: int
+    SR: str
+    SR_name: str
+    free: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from workflows.objects import NIC, VM, Host, Network, PoolFacts
+from workflows.objects import NIC, VM, Disk, Host, Network, PoolFacts
 from workflows.tasks import TaskOutcome
 
 
@@ -74,6 +74,9 @@ class PortLook:
     moment; empty when they can. *records* is how many VFs the host's PCI records give this port, None where XenAPI cannot tell.
     *epoch* changes whenever the VFs were made anew (plugged, enabled, host booted): what was learned before does not count.
     *networks* are all networks (uuids) on which a VIF takes a VF of this port: its own, and those of the VLANs on top of it.
+    *logical_PIF* is its uuid; *unplugged*: it is not attached, and neither a reboot nor a failed enabling is the reason.
+    *addresses* are the PCI addresses of the VFs of the port's card: for people, they may change with every boot. *dangling* names the VMs
+    that use the port and refer to devices that XenAPI does not have.
     """
 
     port: str
@@ -89,6 +92,10 @@ class PortLook:
     records: int | None
     epoch: str
     networks: tuple[str, ...] = ()
+    logical_PIF: str = ""
+    unplugged: bool = False
+    addresses: tuple[str, ...] = ()
+    dangling: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +103,14 @@ class PortAccount:
     """What the ledger knows of a port, in VFs: *total* (the most ever accounted for in this epoch), held as *leaked*, *promised*.
 
     *promised* counts those of the free ones that are promised to VMs: what a VM holds already of its promise is left out.
+    *most* is the highest total of any epoch; *changed* says what was other before its VFs were made anew (see `workflows.oddities`).
     """
 
     total: int
     leaked: int
     promised: int
+    most: int = field(default=0, compare=False)
+    changed: str = field(default="", compare=False)  # both are said to people and decide nothing
 
 
 class Looking(Protocol):
@@ -119,6 +129,9 @@ class Looking(Protocol):
 
     def vm(self, uuid: str) -> VM:
         """The VM, template or snapshot; `Gone` when it is not there."""
+
+    def disks(self, vm: str) -> tuple[Disk, ...]:
+        """The disks of a VM or snapshot (CDs left out), in order of device."""
 
     def power_state(self, uuid: str) -> str:
         """The VM's power_state ("Halted", "Running", ...) in a single call, where that is all a step asks; `Gone` when it is not there."""

@@ -47,25 +47,27 @@ def carried_out(world: "World", data: "Data", what: str, begin: Callable[[], str
 
     *begin* starts it and returns its task's ref, *is_so* looks at the object. The ref is noted in *data*. When the process dies between the
     beginning and the record the ref is lost: *begin* must then find the work under way (an operation in progress on the object) and raise
-    RetryLater rather than begin it twice. A task that is gone says nothing: where the object is not so, *begin* is called again. Raises the
-    task's error; RetryLater when a task ended well and the object is not so yet.
+    RetryLater rather than begin it twice. While the task works the object may look so too early (a snapshot without all its disks), so the
+    task is asked first; one that ended is gone from the pool then. A task that is gone says nothing: where the object is not so, *begin* is
+    called again. Raises the task's error; RetryLater when a task ended well and the object is not so yet.
     """
-    key = f"task:{what}"
-    if is_so():
-        data.pop(key, None)
+    key, state = f"task:{what}", None
+    if key in data:
+        state = world.pool.task(data[key])
+        if isinstance(state, Pending):
+            return Wait(f"{what} is at work", on=wake_on_task(world.pool.name, data[key]))
+        del data[key]
+    if is_so() or (state is not None and is_so()):  # the first look may have been taken before the task was asked
         return None
-    if key not in data:
-        data[key] = begin()
-        return Wait(f"{what} has begun", on=wake_on_task(world.pool.name, data[key]))
-    state = world.pool.task(data[key])
-    if isinstance(state, Pending):
-        return Wait(f"{what} is at work", on=wake_on_task(world.pool.name, data[key]))
-    del data[key]
     if isinstance(state, Failed):
         raise state.error
-    if is_so():
-        return None
-    if isinstance(state, Vanished):  # forgotten by a restart, or destroyed by a try of this step that came to no record
-        data[key] = begin()
-        return Wait(f"{what} has begun again", on=wake_on_task(world.pool.name, data[key]))
-    raise RetryLater(f"{what} ended, but it is not so yet")
+    if isinstance(state, Succeeded):
+        raise RetryLater(f"{what} ended, but it is not so yet")
+    data[key] = begin()
+    return Wait(f"{what} has begun{' again' if state else ''}", on=wake_on_task(world.pool.name, data[key]))
+
+
+def over(world: "World", data: "Data", what: str) -> None:
+    """The object was seen to be so: the task that was begun for it, if there is one, is of no more use and leaves the pool."""
+    if ref := data.pop(f"task:{what}", None):
+        world.pool.task(ref)

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 
 from orchestrator.xapi import rows
-from orchestrator.xapi.port import Port, assert_ours
+from orchestrator.xapi.port import Port, assert_idle, assert_ours
 from orchestrator.xapi.records import NULL
-from plugins.errors import RetryLater
 from workflows.ports import Refused, Unknown
 
 
@@ -40,8 +39,7 @@ class Hosting(Port):
 
         def act(ref: str) -> str:
             row = self._client.fetch(rows.Host, "host.get_record", ref)
-            if row.current_operations:
-                raise RetryLater(f"host {row.name_label} is in {', '.join(sorted(set(row.current_operations.values())))}")
+            assert_idle("host", row.name_label, row.current_operations.values())
             if row.enabled:
                 raise Refused("HOST_NOT_DISABLED", (host,))
             guests = [vm for vm in row.resident_VMs if vm != row.control_domain]

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from orchestrator.xapi import rows
+from orchestrator.xapi.port import assert_idle
 from orchestrator.xapi.reading import Reader
-from plugins.errors import RetryLater
 from workflows.ports import Gone, Refused
 
 
@@ -48,19 +48,18 @@ class Interfaces(Reader):
 
         def act(ref: str) -> None:
             row = self._source.vif(ref)
-            if row.network == target:
-                return
-            if row.currently_attached or self._source.network(target)[1]:
-                self._assert_halted(row)
-            self._client.call("VIF.move", ref, target)
+            if row.network != target:
+                self._assert_movable(row, target)
+                self._client.call("VIF.move", ref, target)
 
         self._on("VIF", vif, act)
 
-    def _assert_halted(self, row: rows.VIF) -> None:
+    def _assert_movable(self, row: rows.VIF, target: str) -> None:
+        """The VM is looked at first: of one that is halted the networks do not matter."""
         vm = self._client.fetch(rows.VM, "VM.get_record", row.VM)
-        if vm.is_a_snapshot:
+        if vm.is_a_snapshot or (vm.power_state == "Halted" and not vm.current_operations):
             return
-        if vm.current_operations:
-            raise RetryLater(f"VM {vm.uuid} is in {', '.join(sorted(set(vm.current_operations.values())))}")
-        if vm.power_state != "Halted" and (not row.currently_attached or self._source.network(row.network)[1]):
-            raise Refused("VM_BAD_POWER_STATE", (vm.uuid, "halted", vm.power_state.lower()))
+        if not (self._source.network(target)[1] or (row.currently_attached and self._source.network(row.network)[1])):
+            return
+        assert_idle("VM", vm.uuid, vm.current_operations.values())
+        raise Refused("VM_BAD_POWER_STATE", (vm.uuid, "halted", vm.power_state.lower()))

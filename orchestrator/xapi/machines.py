@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from orchestrator.xapi import rows
-from orchestrator.xapi.port import Port, assert_ours
+from orchestrator.xapi.port import Port, assert_idle, assert_ours
 from orchestrator.xapi.records import NULL
 from workflows.downtime import WAITING
 from workflows.ports import Busy, Denied, Gone, Refused
@@ -26,15 +26,17 @@ class Machines(Port):
 
         A guard of ours that only waits for the VM to be halted is for others: who waits sees the halt that we made, and guards anew.
         """
-        self._on("VM", vm, self._pass_waiting_guard)
-        if host is None:
-            return self._begin(vm, "VM.start", *PLAINLY)
-        return self._begin(vm, "VM.start_on", self._refs.ref("host", host), *PLAINLY)
+        on = self._refs.ref("host", host) if host is not None else None
 
-    def _pass_waiting_guard(self, ref: str) -> None:
-        for operation, why in self._blocked(ref).items():
-            if why.startswith(WAITING):
-                self._client.call("VM.remove_from_blocked_operations", ref, operation)
+        def act(ref: str) -> str:
+            row = self._client.fetch(rows.VM, "VM.get_record", ref)
+            assert_idle("VM", row.uuid, row.current_operations.values())
+            for operation, why in row.blocked_operations.items():
+                if why.startswith(WAITING):
+                    self._client.call("VM.remove_from_blocked_operations", ref, operation)
+            return self._start("VM.start_on", ref, on, *PLAINLY) if on else self._start("VM.start", ref, *PLAINLY)
+
+        return self._on("VM", vm, act)
 
     def begin_clean_shutdown(self, vm: str) -> str:
         """VM.clean_shutdown."""

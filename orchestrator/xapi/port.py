@@ -1,6 +1,6 @@
 """What every part of the port is made of: the client, the refs, and how a call that takes long is begun."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypeVar
 
 from orchestrator.xapi.client import Client
@@ -17,6 +17,17 @@ def assert_ours(text: str) -> None:
     """`Bug` unless a key or a reason that is to be left in a pool says that it is ours."""
     if not text.startswith(OURS):
         raise Bug("NOT_OURS", (text,))
+
+
+def assert_idle(kind: str, uuid: str, operations: Iterable[str], besides: Collection[str] = ()) -> None:
+    """RetryLater while the object has an operation in progress, *besides* these.
+
+    It may be the very one that is to be begun: by us before a crash, or by a call whose answer was lost. (And a second operation on a
+    busy object is not refused by xapi: it waits there for up to two hours.)
+    """
+    busy = sorted(set(operations).difference(besides))
+    if busy:
+        raise RetryLater(f"{kind} {uuid} is in {', '.join(busy)}")
 
 
 class Port:
@@ -66,11 +77,6 @@ class Port:
                 return result
 
     def _assert_idle(self, kind: str, ref: str, asked: str, besides: Collection[str] = ()) -> None:
-        """RetryLater while the object has an operation in progress, *besides* these.
-
-        It may be the very one that is to be begun: by us before a crash, or by a call whose answer was lost. (And a second operation on a
-        busy object is not refused by xapi: it waits there for up to two hours.)
-        """
-        operations = set(self._client.fetch(dict[str, str], asked, ref).values()).difference(besides)
-        if operations:
-            raise RetryLater(f"{kind} {self._refs.uuid(kind, ref)} is in {', '.join(sorted(operations))}")
+        """As `assert_idle`, by the call that asks for the operations."""
+        operations = self._client.fetch(dict[str, str], asked, ref).values()
+        assert_idle(kind, self._refs.uuid(kind, ref), operations, besides)

@@ -8,7 +8,7 @@ from orchestrator.xapi.client import Client
 from orchestrator.xapi.port import Port
 from orchestrator.xapi.records import HostMetrics, Sriov
 from orchestrator.xapi.sources import AllAtOnce, OneByOne
-from workflows.objects import NIC, VM, Host, Network, PoolFacts
+from workflows.objects import NIC, VM, Disk, Host, Network, PoolFacts
 from workflows.ports import Gone, Transient
 from workflows.tasks import TaskOutcome
 
@@ -50,7 +50,7 @@ class Reader(Port):
         )
 
     def vm(self, uuid: str) -> VM:
-        """The VM and what belongs to it: one call for its record, one for each VIF, network, device and disk."""
+        """The VM and what belongs to it: one call for its record, one for each VIF, network and device."""
         return self._on("VM", uuid, self._vm)
 
     def _vm(self, ref: str) -> VM:
@@ -59,9 +59,33 @@ class Reader(Port):
             self._refs.learn("VM", ref, row.uuid)
             try:
                 return views.vm(row, self._source)
-            except Gone:  # a VIF or disk went between the two: the VM's record names it no more, or the VM is gone as well
+            except Gone:  # a VIF or network went between the two: the VM's record names it no more, or the VM is gone as well
                 continue
         raise Transient("VM_CHANGES", (ref,))
+
+    def disks(self, vm: str) -> tuple[Disk, ...]:
+        """Its disks, each with its SR; one that went meanwhile is left out."""
+        row = self._on("VM", vm, lambda ref: self._client.fetch(rows.VM, "VM.get_record", ref))
+        places = sorted(
+            (place for place in map(self._place, row.VBDs) if place), key=lambda place: (len(place.userdevice), place.userdevice)
+        )
+        srs: dict[str, rows.SR] = {}
+        return tuple(disk for disk in (self._disk(place.VDI, srs) for place in places if place.type == "Disk") if disk)
+
+    def _place(self, vbd: str) -> rows.VBD | None:
+        try:
+            return self._client.fetch(rows.VBD, "VBD.get_record", vbd)
+        except Gone:
+            return None
+
+    def _disk(self, vdi: str, srs: dict[str, rows.SR]) -> Disk | None:
+        try:
+            row = self._client.fetch(rows.VDI, "VDI.get_record", vdi)
+            if row.SR not in srs:
+                srs[row.SR] = self._client.fetch(rows.SR, "SR.get_record", row.SR)
+        except Gone:
+            return None
+        return views.disk(row, srs[row.SR])
 
     def vms(self) -> tuple[VM, ...]:
         """All real VMs, by name, from a reading of every table."""

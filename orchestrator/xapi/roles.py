@@ -26,6 +26,7 @@ CALLS = {
     "PIF.get_uuid": "read-only",
     "PIF.plug": "pool-operator",
     "PIF.unplug": "pool-operator",
+    "SR.get_record": "read-only",
     "SR.get_uuid": "read-only",
     "VBD.get_all_records": "read-only",
     "VBD.get_record": "read-only",

@@ -60,14 +60,28 @@ class VBD(msgspec.Struct, frozen=True):
 
     type: str
     VDI: str = NULL
+    userdevice: str = "0"
 
 
 class VDI(msgspec.Struct, frozen=True):
     """A disk."""
 
     uuid: str
+    name_label: str = ""
+    SR: str = NULL
+    virtual_size: int = 0
     is_a_snapshot: bool = False
+    snapshots: list[str] = []
     VBDs: list[str] = []
+
+
+class SR(msgspec.Struct, frozen=True):
+    """A storage repository; sizes in bytes."""
+
+    uuid: str
+    name_label: str = ""
+    physical_size: int = 0
+    physical_utilisation: int = 0
 
 
 class PCI(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class OneByOne:
-    """For one VM: a call for each VIF, network, PCI device and disk. Those who look at a network at once share a reading."""
+    """For one VM: a call for each VIF, network and PCI device. Those who look at a network at once share a reading."""
 
     def __init__(self, client: Client, refs: Refs) -> None:
         self._client = client
@@ -69,11 +69,6 @@ class OneByOne:
         except Gone:
             return None
 
-    def disk(self, vbd: str) -> str | None:
-        """The disk of a VBD (a disk may move to another SR, and is another VDI then)."""
-        row = self._client.fetch(rows.VBD, "VBD.get_record", vbd)
-        return self._refs.uuid_if_there("VDI", row.VDI) if row.type == "Disk" else None
-
     def snapshot(self, ref: str) -> tuple[str, str] | None:
         """When it was taken, and its uuid: neither changes."""
         known = self._snapshots.get(ref)
@@ -97,8 +92,6 @@ class AllAtOnce:
     def __init__(self, client: Client) -> None:
         self.vms = client.fetch(dict[str, rows.VM], "VM.get_all_records")
         self.vifs = client.fetch(dict[str, rows.VIF], "VIF.get_all_records")
-        self.vbds = client.fetch(dict[str, rows.VBD], "VBD.get_all_records")
-        self.vdis = client.fetch(dict[str, rows.VDI], "VDI.get_all_records")
         self.pcis = client.fetch(dict[str, rows.PCI], "PCI.get_all_records")
         self.hosts = client.fetch(dict[str, rows.Host], "host.get_all_records")
         self.networks, self._pifs, self._vlans = topology(client)
@@ -115,12 +108,6 @@ class AllAtOnce:
     def pci(self, ref: str) -> rows.PCI | None:
         """A PCI device."""
         return self.pcis.get(ref)
-
-    def disk(self, vbd: str) -> str | None:
-        """The disk of a VBD."""
-        row = _there(self.vbds, "VBD", vbd)
-        vdi = self.vdis.get(row.VDI) if row.type == "Disk" else None
-        return vdi.uuid if vdi else None
 
     def snapshot(self, ref: str) -> tuple[str, str] | None:
         """When it was taken, and its uuid."""

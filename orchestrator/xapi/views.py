@@ -4,7 +4,7 @@ from typing import Protocol
 
 from orchestrator.xapi import rows
 from orchestrator.xapi.records import NULL, VF_NAME
-from workflows.objects import VIF, VM, HeldPCI, Host, Network
+from workflows.objects import VIF, VM, Disk, HeldPCI, Host, Network
 
 PARKING = "vfo:parking"
 NO_LICENCE = "restrict_network_sriov"
@@ -21,9 +21,6 @@ class Source(Protocol):
 
     def pci(self, ref: str) -> rows.PCI | None:
         """A PCI device."""
-
-    def disk(self, vbd: str) -> str | None:
-        """The uuid of the VDI of a VBD; None for a CD and an empty drive."""
 
     def snapshot(self, ref: str) -> tuple[str, str] | None:
         """When the snapshot was taken, and its uuid."""
@@ -55,7 +52,6 @@ def vm(row: rows.VM, source: Source) -> VM:
         vifs=tuple(sorted((vif(source.vif(ref), source) for ref in row.VIFs), key=_by_device)),
         held=tuple(held(source.pci(ref), source) for ref in row.attached_PCIs),
         vusbs=len(row.VUSBs),
-        disks=tuple(disk for disk in map(source.disk, row.VBDs) if disk),
         snapshots=tuple(uuid for _, uuid in taken),
     )
 
@@ -94,6 +90,19 @@ def held(row: rows.PCI | None, source: Source) -> HeldPCI:
     if row is None:
         return HeldPCI("", "", "", is_vf=False, gone=True)
     return HeldPCI(row.uuid, row.pci_id, source.uuid("host", row.host) or "", is_vf=VF_NAME in row.device_name, gone=False)
+
+
+def disk(row: rows.VDI, sr: rows.SR) -> Disk:
+    """A disk and the room beside it."""
+    return Disk(
+        uuid=row.uuid,
+        name=row.name_label,
+        size=row.virtual_size,
+        snapshots=len(row.snapshots),
+        SR=sr.uuid,
+        SR_name=sr.name_label,
+        free=max(0, sr.physical_size - sr.physical_utilisation),
+    )
 
 
 def network(row: rows.Network, *, is_sriov: bool) -> Network:

@@ -31,7 +31,7 @@ def vm(uuid: str, **fields: Any) -> VM:
         "uuid": uuid, "name": f"name-of-{uuid}", "power_state": "Halted", "is_template": False, "is_snapshot": False,
         "is_control_domain": False, "snapshot_of": None, "resident_on": None, "scheduled_on": None, "affinity": None,
         "current_operations": (), "allowed_operations": (), "blocked_operations": {}, "other_config": {}, "tags": (),
-        "ha_restart_priority": "", "vifs": (vif,), "held": (), "vusbs": 0, "disks": (), "snapshots": (),
+        "ha_restart_priority": "", "vifs": (vif,), "held": (), "vusbs": 0, "snapshots": (),
     }  # fmt: skip
     return VM(**{**plain, **fields})
 
