@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from state import inventory, ports, promises
@@ -121,7 +122,9 @@ class PoolLedger:
         """What the rows say; the total of a port that is not known, or known from another epoch only, counts for nothing."""
         total = row.total if row is not None and row.epoch == look.epoch else 0
         promised = _outstanding(look, promises.on(session, self._pool, look.port))
-        return PortAccount(total=total, leaked=ports.leaked(session, self._pool, look.port), promised=promised)
+        leaked = ports.leaked(session, self._pool, look.port)
+        most, changed = ((row.most or 0), (row.changed or "")) if row is not None else (0, "")
+        return PortAccount(total=total, leaked=leaked, promised=promised, most=most, changed=changed)
 
 
 def _held(look: PortLook, vm: str) -> int:
@@ -142,6 +145,28 @@ def _learned(row: ports.PortRow | None, look: PortLook, pool: str) -> ports.Port
     total = max(known, look.remaining + len(look.users))
     if look.records is not None:
         total = look.records if look.mode == "sysfs" else min(total, look.records)
-    if row is not None and (row.epoch, row.total, row.name) == (look.epoch, total, look.name):
+    most, changed = max(total, (row.most or row.total) if row else 0), _changed(row, look)
+    here: dict[str, Any] = {
+        "name": look.name,
+        "epoch": look.epoch,
+        "total": total,
+        "most": most,
+        "addresses": list(look.addresses),
+        "changed": changed,
+    }
+    if row is not None and all(getattr(row, name) == value for name, value in here.items()):
         return row
-    return ports.PortRow(pool=pool, port=look.port, name=look.name, epoch=look.epoch, total=total, updated_at=look.at)
+    return ports.PortRow(pool=pool, port=look.port, updated_at=look.at, **here)
+
+
+def _changed(row: ports.PortRow | None, look: PortLook) -> str:
+    """What people should know of the port's last epoch: that it had another name, or that its VFs have other addresses since."""
+    if row is None:
+        return ""
+    if (row.epoch, row.name) == (look.epoch, look.name):
+        return row.changed or ""
+    said = [f"it was called {row.name} before"] if row.name != look.name else []
+    before, now = row.addresses or [], list(look.addresses)
+    if before and now and not set(before) & set(now):
+        said.append(f"the PCI addresses of its VFs changed: they began at {before[0]}, and begin at {now[0]} now")
+    return "; ".join(said)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import JSON, delete, func, select
 from sqlmodel import Field, Session, col
 from sqlmodel import select as rows
 
@@ -12,7 +12,11 @@ from state.columns import Row, UtcDateTime, table
 
 
 class PortRow(Row, table=True):
-    """One port (a network_sriov, by its uuid); *total* counts its VFs in this *epoch*, *name* is "host/device"."""
+    """One port (a network_sriov, by its uuid); *total* counts its VFs in this *epoch*, *name* is "host/device".
+
+    *most* is the highest total of any epoch, *addresses* are the PCI addresses of its card's VFs, kept to tell people of a change and never
+    to act on; *changed* says what was other in the epoch before. None: a row of an older version.
+    """
 
     __tablename__ = "port"
 
@@ -21,6 +25,9 @@ class PortRow(Row, table=True):
     name: str
     epoch: str
     total: int
+    most: int | None = None
+    addresses: list[str] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    changed: str | None = None
     updated_at: datetime = Field(sa_type=UtcDateTime)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-HEAD = "0002"  # known here so that a database that is up to date is opened without loading alembic
+HEAD = "0003"  # known here so that a database that is up to date is opened without loading alembic
 
 
 def revision(connection: Connection) -> str | None:

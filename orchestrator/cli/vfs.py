@@ -20,6 +20,9 @@ def vfs(*, pool: PoolName = None, as_json: AsJson = False, config: ConfigPath = 
     else:
         headings = ["pool", "port", "mode", "total", "free", "promised", "leaked", "missing", "in use by"]
         output.table(headings, [_cells(row) for row in rows])
+        for row in rows:
+            for odd in row["odd"]:
+                output.console().print(f"{row['pool']}: {row['name']}: {odd['text']} ({odd['advice']})", markup=False)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from orchestrator.xapi import hosts_doctor, roles, tls
 from orchestrator.xapi.client import Client
 from orchestrator.xapi.findings import Finding, fail, ok, warn
 from orchestrator.xapi.hosts_doctor import Ward
-from orchestrator.xapi.records import PCI, PIF, Host, HostMetrics, Network, Pool, Sriov
+from orchestrator.xapi.records import PCI, PIF, VM, Host, HostMetrics, Network, Pool, Sriov
 from orchestrator.xapi.settings import PoolSettings
 from orchestrator.xapi.tls import Trust
 from workflows.ports import Denied, Gone, PoolError, Transient
@@ -124,6 +124,7 @@ def _ward(client: Client) -> Ward:
         pifs=client.fetch(dict[str, PIF], "PIF.get_all_records"),
         pcis=client.fetch(dict[str, PCI], "PCI.get_all_records"),
         networks=client.fetch(dict[str, Network], "network.get_all_records"),
+        vms=client.fetch(dict[str, VM], "VM.get_all_records"),
         sriovs={ref: sriov for ref, sriov in sriovs.items() if ref in free},
         free=free,
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orchestrator.xapi.findings import Finding, fail, ok, warn
-from orchestrator.xapi.records import PCI, PIF, Host, HostMetrics, Network, Sriov
+from orchestrator.xapi.records import PCI, PIF, VM, Host, HostMetrics, Network, Sriov
 
 NO_LICENCE = "restrict_network_sriov"
 SEE_IOMMU = "on the host: xl dmesg | grep -i 'i/o virtualisation'"
@@ -19,6 +19,7 @@ class Ward:
     pifs: dict[str, PIF]
     pcis: dict[str, PCI]
     networks: dict[str, Network]
+    vms: dict[str, VM]
     sriovs: dict[str, Sriov]
     free: dict[str, int]
 
@@ -29,6 +30,7 @@ def examine(ward: Ward) -> Iterator[Finding]:
         yield from _host(host, ward)
         yield from _ports(ref, host, ward)
     yield from _gaps(ward)
+    yield from _dangling(ward)
 
 
 def _host(host: Host, ward: Ward) -> Iterator[Finding]:
@@ -85,7 +87,7 @@ def _port(subject: str, pif: PIF, enabled: tuple[str, Sriov] | None, ward: Ward)
         undo = f"xe network-sriov-destroy uuid={sriov.uuid}"
         return fail(subject, f"{on}: half made, enabling failed or is under way", f"{plug}; or {undo} and enable it again")
     if logical is None or not logical.currently_attached:
-        return fail(subject, f"{on}: its logical PIF is not attached, so it has no VFs", plug)
+        return fail(subject, f"{on}: its logical PIF was unplugged, so it has no VFs", plug)
     return ok(subject, f"{on}: {ward.free[ref]} VFs free", _unsaid(pif, sriov))
 
 
@@ -102,6 +104,16 @@ def _unsaid(pif: PIF, sriov: Sriov) -> str:
     if sriov.configuration_mode == "modprobe":
         return f"{firmware}; number of VFs: grep -r max_vfs /etc/modprobe.d"
     return firmware
+
+
+def _dangling(ward: Ward) -> Iterator[Finding]:
+    """References that outlived their devices (xapi has no explanation of its own for them): nothing is lost by them."""
+    for vm in sorted(ward.vms.values(), key=lambda vm: vm.name_label):
+        gone = sum(ref not in ward.pcis for ref in vm.attached_PCIs)
+        if gone:
+            text = f"its attached_PCIs has {gone} references to devices that XenAPI does not have any more"
+            state = "they go when it is shut down" if vm.power_state != "Halted" else f"xe vm-reset-powerstate uuid={vm.uuid} --force"
+            yield warn(f"VM {vm.name_label}", text, f"{state}; no VF is lost by them")
 
 
 def _gaps(ward: Ward) -> Iterator[Finding]:

@@ -85,6 +85,12 @@ def _look(port: _Port, vf_records: int | None, reading: Reading, at: datetime) -
         records=vf_records,
         epoch=_epoch(port, reading),
         networks=tuple(sorted(reading.networks[ref].uuid for ref in port.networks if ref in reading.networks)),
+        logical_PIF=logical.uuid,
+        unplugged=not port.attached and not port.sriov.requires_reboot and port.sriov.configuration_mode != "unknown",
+        addresses=tuple(sorted(pci.pci_id for pci in _vfs(port, reading) if pci.pci_id)),
+        dangling=tuple(
+            sorted({claim.vm.name_label for claim in port.users if claim.vm and set(claim.vm.attached_PCIs) - set(reading.pcis)})
+        ),
     )
 
 
@@ -141,6 +147,12 @@ def _epoch(port: _Port, reading: Reading) -> str:
     """
     host = reading.hosts.get(port.host)
     booted = host.other_config.get("boot_time", "") if host else ""
+    vfs = sorted(pci.uuid for pci in _vfs(port, reading))
+    return hashlib.sha256("\n".join((port.sriov.uuid, booted, *vfs)).encode()).hexdigest()[:16]
+
+
+def _vfs(port: _Port, reading: Reading) -> list[PCI]:
+    """The VFs of the port's card."""
     cards = {reading.pcis[pif.PCI].bus for pif in reading.pifs.values() if pif.host == port.host and pif.PCI in reading.pcis}
 
     def card(pci: PCI) -> str:
@@ -149,5 +161,4 @@ def _epoch(port: _Port, reading: Reading) -> str:
     def mine(pci: PCI) -> bool:
         return port.nic is None or (_family(pci), card(pci)) == (_family(port.nic), card(port.nic))
 
-    vfs = sorted(pci.uuid for pci in reading.pcis.values() if pci.host == port.host and pci.is_vf and mine(pci))
-    return hashlib.sha256("\n".join((port.sriov.uuid, booted, *vfs)).encode()).hexdigest()[:16]
+    return [pci for pci in reading.pcis.values() if pci.host == port.host and pci.is_vf and mine(pci)]

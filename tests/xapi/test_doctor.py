@@ -193,6 +193,16 @@ def test_an_unplugged_port(make_simulated_pool: Pools, examined: Any, join: Call
     assert (finding.level, finding.advice) == ("fail", f"xe pif-plug uuid={client.call('PIF.get_uuid', logical)}")
 
 
+def test_references_to_devices_that_are_gone(make_simulated_pool: Pools, examined: Any) -> None:
+    """Said of the VM, with what ends it: nothing is lost by them."""
+    pool = make_simulated_pool(hosts=1, vms=0)
+    vm = pool.add_vm("web", running=False)
+    pool.database.set("VM", vm, attached_PCIs=["OpaqueRef:gone"])
+    (finding,) = examined(pool)["VM web"]
+    assert (finding.level, "1 references to devices" in finding.text) == ("warn", True)
+    assert "xe vm-reset-powerstate" in finding.advice
+
+
 def test_a_driver_that_xenapi_does_not_know(make_simulated_pool: Pools, examined: Any) -> None:
     """The command that tells is said."""
     pool = make_simulated_pool(hosts=1, vms=0)
