@@ -106,7 +106,10 @@ def _without_vfs(world: World, data: Data) -> Outcome | None:
 def leave_nothing(world: World, data: Data) -> Outcome:
     """Take our block, our note and the promise away. A VM on its fallback network keeps the note: it says where the VIFs belong."""
     world.pool.unblock(data["vm"], starting.reason_of(world, data))
-    if not data.get("stand_in"):
+    if data.get("stand_in"):
+        data["in_service"] = True
+        world.pool.note(data["vm"], parking.NOTE, parking.note_of(data.get("blocked_by") or world.run_id, data))
+    else:
         world.pool.erase(data["vm"], parking.NOTE)
     if not (data.get("stand_in") and data.get("until")):
         world.ledger.keep(data["vm"])

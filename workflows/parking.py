@@ -38,10 +38,13 @@ class Place:
         return f"VIF {self.noted['device']} ({self.noted['MAC']})"
 
 
-def note_of(run_id: object, vm: VM, data: Mapping[str, Any]) -> str:
-    """The note for a VM: which run, whether and where it ran, and its VIFs with every field."""
-    note = {"vm": vm.uuid, "run": str(run_id), "ran": data["ran"], "host": data.get("host"), "vifs": data["vifs"]}
-    return json.dumps(note | {name: data[name] for name in ("stand_in", "until") if data.get(name)}, sort_keys=True)
+def note_of(run_id: object, data: Mapping[str, Any]) -> str:
+    """The note for a VM: which run, whether and where it ran, its VIFs with every field, and where they are for a while instead.
+
+    "in_service" says of one that stands on another network that it was started there: halted later, somebody else has halted it.
+    """
+    note = {"vm": data["vm"], "run": str(run_id), "ran": data["ran"], "host": data.get("host"), "vifs": data["vifs"]}
+    return json.dumps(note | {name: data[name] for name in ("stand_in", "until", "in_service") if data.get(name)}, sort_keys=True)
 
 
 def read(thing: VM) -> dict[str, Any] | None:

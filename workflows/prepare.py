@@ -85,8 +85,7 @@ def leave_note(world: World, data: Data) -> Outcome:
     """Write into the pool what the VM and its VIFs are: `vfo recover` needs nothing else."""
     if not _parks(data):
         return DONE
-    vm = world.pool.vm(data["vm"])
-    world.pool.note(vm.uuid, parking.NOTE, parking.note_of(world.run_id, vm, data))
+    world.pool.note(data["vm"], parking.NOTE, parking.note_of(world.run_id, data))
     return Done(f"noted in the pool: {len(data['vifs'])} VIFs, {'running' if data['ran'] else 'halted'}")
 
 
@@ -141,8 +140,7 @@ def restore_vifs(world: World, data: Data) -> Outcome:
         return DONE
     if data["mode"] == FAILOVER and data["ran"]:
         data["stand_in"], data["until"] = data["failover_to"], (world.now + timedelta(seconds=data["hold"])).isoformat()
-        vm = world.pool.vm(data["vm"])
-        world.pool.note(vm.uuid, parking.NOTE, parking.note_of(world.run_id, vm, data))
+        world.pool.note(data["vm"], parking.NOTE, parking.note_of(world.run_id, data))
     return placing.restored(world, data)
 
 
@@ -188,7 +186,7 @@ def come_home(world: World, data: Data) -> Outcome:
     """Bring the VM home as it was, whatever state it is in."""
     if not _parks(data):
         return DONE
-    for key in ("stand_in", "until", "fallen_back"):
+    for key in ("stand_in", "until", "fallen_back", "in_service"):
         data.pop(key, None)
     return homecoming.come_home(world, data)
 

@@ -35,7 +35,7 @@ def _by_its_note(world: World, data: Data, vm: VM) -> Outcome:
     note = parking.read(vm)
     if note is None:
         return _without_note(world, vm)
-    until = note.get("until") if note["vm"] == vm.uuid else None
+    until = note.get("until") if note["vm"] == vm.uuid and note.get("in_service") else None
     if until and world.now < datetime.fromisoformat(until):
         return Finish(f"it stands on the ordinary network for its backup until {until[:16]} UTC: its release puts it right")
     data |= _wanted(vm, note)
@@ -52,7 +52,7 @@ def _wanted(vm: VM, note: dict[str, Any]) -> dict[str, Any]:
     and leaves the VM halted: so it stays.
     """
     lost = note["vm"] == vm.uuid and {noted["uuid"] for noted in note["vifs"]} <= {vif.uuid for vif in vm.vifs}
-    stood_in = bool(note.get("stand_in"))
+    stood_in = bool(note.get("stand_in") and note.get("in_service"))
     runs = vm.power_state == "Running"
     return {
         "vifs": note["vifs"],

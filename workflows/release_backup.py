@@ -68,6 +68,7 @@ def let_all_go(world: World, data: Data) -> Outcome:
     """Given up: the VF is given back and the snapshot goes at once, so that nothing is left behind."""
     if data["failed_over"] and not data.get("taken_over"):
         outcome = take_over(world, data)
+        data["taken_over"] = not isinstance(outcome, Need)  # recorded before anything is done
         return outcome if isinstance(outcome, Need) else Wait("the VF is given back", at_most=timedelta())
     return homecoming.one_after_the_other(world, data, give_vf_back, remove_snapshot)
 

@@ -136,7 +136,7 @@ def _without_vf(world: World, data: Data, vm: VM) -> Outcome | None:
         data["refusals"].append(f"fallback {error}")
         return None
     data["fallen_back"] = True
-    world.pool.note(vm.uuid, parking.NOTE, parking.note_of(world.run_id, vm, {**data, "until": None}))
+    world.pool.note(vm.uuid, parking.NOTE, parking.note_of(world.run_id, {**data, "until": None}))
     placing.restored(world, data)
     return Wait("no VF is free: its VIFs are on the fallback network, and it is started there", at_most=timedelta())
 
