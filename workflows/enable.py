@@ -176,11 +176,16 @@ def prove(world: World, data: Data) -> Outcome:
     sight = _sight(world, data)
     away = [target.name for target in sight.targets if not target.host.live]
     if away:
+        data["awaited"] = sorted({*data.get("awaited", ()), *away})
         return Wait(f"{', '.join(away)}: the host is away, and its port follows when it is back", at_most=LOOK_AGAIN)
     with_vfs = {look.port for look in world.pool.look_at_ports() if look.remaining + len(look.users) > 0}
     short = [target for target in sight.targets if target.state is not State.UP or target.nic.sriov not in with_vfs]
     if not short:
         return Done(_in_words(sight))
+    if all(target.name in data.get("awaited", ()) for target in short):
+        back = ", ".join(target.name for target in short)
+        again = request(world.pool.name, data["name"], f"{back}: the host is back")
+        return Done(f"{_in_words(sight)}; {back} came back meanwhile: a run of its own follows", follow_up=(again,))
     said = ", ".join(f"{target.name} ({target.state if target.state is not State.UP else 'no VFs'})" for target in short)
     tries = data["tries"] = data.get("tries", 0) + 1
     if tries * SOON < world.policy.reboot.vfs_within:
