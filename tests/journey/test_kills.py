@@ -1,0 +1,73 @@
+"""Fifty runs of a kind at once, the process killed with -9 again and again: at the end the judge finds nothing."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from tests.journey import kills
+from tests.journey.lab import Lab
+from workflows import assign, prepare, release
+from workflows.assign import Wish
+from workflows.downtime import When
+
+RUNS = 50
+KILLS = 8
+POOL = ("--hosts", "4", "--vfs", "64", "--vms", str(2 * RUNS), "--speed", "0.02")
+SECOND = "5"  # the device of a second VIF
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("mode", ["offline", "online"])
+def test_killed_while_fifty_vms_are_backed_up(lab: Callable[..., Lab], mode: str) -> None:
+    """Shut down, parked, snapshot, back, started, released, snapshot gone: every VM as it was, and nothing of ours left over."""
+    here = lab(*POOL)
+    before = kills.look(here)
+    chosen = [vm for vm in kills.vms(here) if vm.held][:RUNS]
+    assert len(chosen) == RUNS
+    hold = timedelta(seconds=1)
+    kills.submit(here, (prepare.request("lab", vm, mode=mode, hold=hold, retention=timedelta()) for vm in chosen))
+    assert kills.kill_through(here, KILLS, seed=1) == KILLS
+    assert kills.ended_otherwise(here) == []
+    assert here.statuses()["done"] == 2 * RUNS
+    assert kills.wrong(here, before) == []
+
+
+@pytest.mark.timeout(600)
+def test_killed_while_fifty_vms_get_a_second_vf_and_give_it_back(lab: Callable[..., Lab]) -> None:
+    """Each is down for a moment twice; in between it holds two VFs, at the end everything is as it was."""
+    here = lab(*POOL)
+    before = kills.look(here)
+    chosen = [vm for vm in kills.vms(here) if vm.held][:RUNS]
+    wish = Wish(kills.network(here), "SR-IOV", device=SECOND, when=When.now)
+    kills.submit(here, (assign.request("lab", vm.uuid, vm.name, wish) for vm in chosen))
+    assert kills.kill_through(here, KILLS, seed=2) == KILLS
+    assert kills.ended_otherwise(here) == []
+    between = {vm.uuid: vm for vm in kills.vms(here)}
+    assert [len(between[vm.uuid].held) for vm in chosen] == [2] * RUNS
+    given = {vif.uuid for vm in between.values() for vif in vm.vifs if vif.device == SECOND}
+    assert not [line for line in kills.wrong(here, before) if not any(said in line for said in ("held 1 VFs, holds 2", "is new"))]
+    assert len(given) == RUNS
+    kills.submit(here, (release.request("lab", between[vm.uuid], [SECOND], When.now) for vm in chosen))
+    assert kills.kill_through(here, KILLS, seed=3) == KILLS
+    assert kills.ended_otherwise(here) == []
+    assert kills.wrong(here, before) == []
+
+
+@pytest.mark.timeout(600)
+def test_killed_while_backups_and_assignments_want_the_same_vms(lab: Callable[..., Lab]) -> None:
+    """Of the two runs of a VM one waits for the other; both are done, and when the second VF is given back everything is as it was."""
+    here = lab(*POOL)
+    before = kills.look(here)
+    chosen = [vm for vm in kills.vms(here) if vm.held][: RUNS // 2]
+    wish = Wish(kills.network(here), "SR-IOV", device=SECOND, when=When.now)
+    kills.submit(here, (assign.request("lab", vm.uuid, vm.name, wish) for vm in chosen))
+    hold = timedelta(seconds=1)
+    kills.submit(here, (prepare.request("lab", vm, mode="offline", hold=hold, retention=timedelta()) for vm in chosen))
+    assert kills.kill_through(here, KILLS, seed=4) == KILLS
+    assert kills.ended_otherwise(here) == []
+    with_two = {vm.uuid: vm for vm in kills.vms(here)}
+    kills.submit(here, (release.request("lab", with_two[vm.uuid], [SECOND], When.now) for vm in chosen))
+    kills.kill_through(here, 2, seed=5)
+    assert kills.ended_otherwise(here) == []
+    assert kills.wrong(here, before) == []
