@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from plugins.values import VFLeaked
-from workflows import accounting, cures, proof, replug
+from workflows import accounting, cures, proof, replug, rolling
 from workflows.outcome import DONE, Done, Finish, Outcome, Request, Stuck, Wait
 from workflows.policy import ReclaimPolicy
 from workflows.ports import PortAccount, PortLook
@@ -128,7 +128,7 @@ RECLAIM = Workflow(
         Step(cures.reset_holders, timeout=None),
         Step(replug.make_vfs_anew, undo=replug.open_again, timeout=None),
         Step(cures.restart_toolstack, timeout=None),
-        Step(cures.reboot_host, timeout=None),
+        Step(cures.reboot_host, undo=rolling.put_back, timeout=None),
         Step(tell_somebody, timeout=None),
     ),
 )

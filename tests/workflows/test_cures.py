@@ -1,6 +1,8 @@
 """The ladder of cures, on a simulated pool behind its real wire."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,9 +17,10 @@ from workflows import reclaim
 from workflows.outcome import Request
 from workflows.policy import CURES, Policy, ReclaimPolicy
 from workflows.reclaim import RECLAIM
+from workflows.windows import Window
 
 Stages = Callable[..., Stage]
-RESET, REPLUG, RESTART = "power-state-reset", "reinit-port", "restart-toolstack"
+RESET, REPLUG, RESTART, REBOOT = "power-state-reset", "reinit-port", "restart-toolstack", "reboot-in-window"
 
 
 def allowing(*cures: str) -> Policy:
@@ -276,6 +279,47 @@ def test_a_busy_port_is_not_waited_for_for_ever_where_a_stronger_cure_is_allowed
         "in use for 0",
         "the toolstack of host1 was restarted",
     ]
+
+
+# -- reboot-in-window ----------------------------------------------------------------------------------------
+
+
+def test_a_host_is_rebooted_for_lost_vfs_only_in_a_window(stages: Stages) -> None:
+    """Parked until the window opens; then the host comes back with all its VFs, and its VM runs again with its own."""
+    stage = pool(stages, REBOOT, driver="modprobe")
+    opens = (stage.now + timedelta(hours=3)).replace(minute=0, second=0, microsecond=0)
+    stage.policy = replace(stage.policy, maintenance={"night": Window(f"0 {opens.hour} * * *", timedelta(hours=2))})
+    vm = stage.simulated.add_vm("at work", host="host2")
+    stage.simulated.control.leak("host2", "SR-IOV", 1)
+    stage.began = stage.look()
+    booted = stage.pool.hosts()[1].boot_time
+    run = parked(stage, stage.submit(for_port(stage, "host2")), f"in the window that opens at {opens:%Y-%m-%d %H:%M}")
+    assert stage.pool.hosts()[1].boot_time == booted
+    parked(stage, run.id, "host2 booted less than 120 s ago")
+    assert stage.pool.hosts()[1].boot_time > booted
+    two_minutes_pass(stage, "host2")
+    run = stage.finish(run.id)
+    assert run.status is Status.DONE, stage.story(run.id)
+    assert stage.simulated.state()["vms"][vm]["vfs"]
+    assert leaked(stage) == 0
+    assert stage.complaints() == []
+
+
+def two_minutes_pass(stage: Stage, host: str) -> None:
+    """By the pool's own clock, which the stage does not move: the host booted so much longer ago."""
+    db = stage.simulated.database
+    ref = db.by_name("host", host)[0]
+    before = db.get("host", ref)["other_config"]
+    db.set("host", ref, other_config={**before, "boot_time": f"{float(before['boot_time']) - 121:.0f}."})
+
+
+def test_without_a_window_no_host_is_rebooted(stages: Stages) -> None:
+    """The consent alone says nothing of when: the run is stuck and says what is missing."""
+    stage = pool(stages, REBOOT, driver="manual")
+    stage.simulated.control.leak("host2", "SR-IOV", 1)
+    run = stage.run(for_port(stage, "host2"))
+    assert run.status is Status.STUCK
+    assert "no maintenance window is in the configuration" in run.reason
 
 
 # -- the whole ladder ----------------------------------------------------------------------------------------
