@@ -25,14 +25,15 @@ def normal(mac: str) -> str:
     return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
 
 
-def derived(vm: str, network: str, taken: Collection[str]) -> str:
+def derived(vm: str, network: str, device: str, taken: Collection[str]) -> str:
     """A MAC for a VIF of the VM on the network (uuids): the same ever after, so that a VF given back and given again has the MAC it had.
 
-    Locally administered. *taken* are MACs that others have: then it is the next one.
+    *device* is the one that was asked for, "" for none: several VIFs on one network are told apart by it. *taken* are MACs that others
+    have: then it is the next one. Locally administered.
     """
     number = 0
     while True:
-        digest = hashlib.sha256(f"{vm}/{network}/{number}".encode()).digest()
+        digest = hashlib.sha256(f"{vm}/{network}/{device}/{number}".encode()).digest()
         mac = ":".join(f"{byte:02x}" for byte in (digest[0] & 0xFC | 0x02, *digest[1:6]))
         if mac not in taken:
             return mac

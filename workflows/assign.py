@@ -112,7 +112,7 @@ def choose(world: World, data: Data) -> Outcome:
         data["mac"], data["device"] = there.MAC.lower(), there.device
         return Done(f"its VIF {there.device} is there, without a VF yet")
     if not data.get("mac"):
-        data["mac"] = data["mac_asked"] or addressing.derived(vm.uuid, data["network"], ())
+        data["mac"] = data["mac_asked"] or addressing.derived(vm.uuid, data["network"], data["device_asked"], ())
     mac = str(data["mac"])
     if f"mac:{mac}" not in world.held:
         return Need((f"mac:{mac}",))
@@ -121,7 +121,9 @@ def choose(world: World, data: Data) -> Outcome:
     if holders and data["mac_asked"]:
         return Refuse(f"MAC {mac} is in use: by {', '.join(holders)}")
     if holders:
-        data["mac"] = addressing.derived(vm.uuid, data["network"], {vif.MAC.lower() for other in vms for vif in other.vifs})
+        data["mac"] = addressing.derived(
+            vm.uuid, data["network"], data["device_asked"], {vif.MAC.lower() for other in vms for vif in other.vifs}
+        )
         return Need((f"mac:{data['mac']}",))
     data["device"] = data["device_asked"] or addressing.free_device(vm)
     if data["device"] is None:

@@ -86,7 +86,7 @@ def of_release(pool: Pool, policy: Policy, request: Request, now: datetime) -> P
 
 def _address(vm: VM, data: Data) -> str:
     device = data["device_asked"] or addressing.free_device(vm)
-    mac = data["mac_asked"] or addressing.derived(vm.uuid, data["network"], {vif.MAC.lower() for vif in vm.vifs})
+    mac = data["mac_asked"] or addressing.derived(vm.uuid, data["network"], data["device_asked"], {vif.MAC.lower() for vif in vm.vifs})
     return f"device {device}, MAC {mac}"
 
 
