@@ -14,7 +14,10 @@ from workflows.world import World
 
 NAME = "assign-vf"
 FULL_AGAIN = timedelta(seconds=2)
-"""Between two looks that must agree that there is no room: what is in motion may come to rest."""
+"""Between two looks that must agree that there is no room."""
+
+IN_MOTION = timedelta(minutes=2)
+"""How long numbers that are in motion are given to come to rest."""
 
 WAIT_FOR_ROOM = timedelta(seconds=30)
 GIVEN = frozenset({"vm", "vm_name", "network", "network_name", "below", "mac_asked", "device_asked", "when", "force", "rule", "not_before"})
@@ -144,7 +147,7 @@ def _room(world: World, data: Data, vm: VM, when_full: str) -> Outcome:
         data["host"], data["promised"] = place.host, dict(world.ledger.promised_to(vm.uuid))
         return Done(f"promised of {', '.join(place.ports)}")
     data.setdefault("full_since", world.now.isoformat())
-    if world.now - datetime.fromisoformat(data["full_since"]) < FULL_AGAIN or place.moving:
+    if world.now - datetime.fromisoformat(data["full_since"]) < (IN_MOTION if place.moving else FULL_AGAIN):
         return Wait(place.reason, at_most=FULL_AGAIN)
     if when_full == "wait":
         return Wait(place.reason, at_most=WAIT_FOR_ROOM)
