@@ -85,6 +85,7 @@ def policy(loaded: Loaded) -> Policy:
     reclaim = loaded.settings.reclaim
     return Policy(
         reclaim=ReclaimPolicy(grace=reclaim.grace, looks=reclaim.looks, settle=reclaim.settle, allow=frozenset(reclaim.allow)),
+        backup=loaded.settings.backup.policy(),
         reboot=loaded.settings.reboot.policy(),
         sriov={name: wanted.policy(name) for name, wanted in loaded.settings.sriov.items()},
         assignment=loaded.settings.assignment.policy(),

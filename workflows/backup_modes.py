@@ -1,10 +1,11 @@
 """In which mode a VM is prepared for a backup, and what stands against it: each reason in a sentence, before anything is touched. Pure."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from workflows import parking
-from workflows.objects import VM, Network, PoolFacts
+from workflows.objects import VM, Disk, Network, PoolFacts
 from workflows.policy import BackupPolicy
 
 ONLINE, OFFLINE, FAILOVER, AUTO = "online", "offline", "failover", "auto"
@@ -46,7 +47,7 @@ def choose(asked: str, vm: VM, policy: BackupPolicy) -> Mode:
 def objections(vm: VM, mode: Mode, policy: BackupPolicy, facts: PoolFacts) -> list[str]:
     """Everything that stands against preparing the VM; empty when nothing does."""
     kind = list(_to_kind(vm))
-    return kind or [*_to_state(vm), *_to_snapshots(vm, policy), *_to_blocks(vm, mode, policy), *_to_protection(vm, mode, facts)]
+    return kind or [*_to_state(vm), *_to_vusbs(vm), *_to_blocks(vm, mode, policy), *_to_protection(vm, mode, facts)]
 
 
 def _to_kind(vm: VM) -> Iterator[str]:
@@ -67,14 +68,23 @@ def _to_state(vm: VM) -> Iterator[str]:
         yield f"VM {vm.name} has its VIFs off their network since run {note['run'][:8]}: `{what}` first"
 
 
-def _to_snapshots(vm: VM, policy: BackupPolicy) -> Iterator[str]:
+def to_disks(vm: VM, disks: Iterable[Disk], policy: BackupPolicy) -> list[str]:
+    """Chains that are too long, and SRs without room for a snapshot."""
+    found, wanted = [], Counter[tuple[str, int]]()
+    for disk in disks:
+        wanted[disk.SR_name, disk.free] += int(disk.size * policy.room)
+        if disk.snapshots > policy.max_snapshots:
+            found.append(
+                f"disk {disk.name} of VM {vm.name} has {disk.snapshots} snapshots, more than [backup] max_snapshots ="
+                f" {policy.max_snapshots}: delete some and let their chain coalesce"
+            )
+    short = [(name, free, size) for (name, free), size in wanted.items() if size > free]
+    return found + [f"SR {name} has {free >> 20} MiB free, and [backup] room asks for {size >> 20} MiB" for name, free, size in short]
+
+
+def _to_vusbs(vm: VM) -> Iterator[str]:
     if vm.vusbs:
         yield f"VM {vm.name} has {vm.vusbs} VUSBs, and xapi takes no snapshot then (VM_HAS_VUSBS): unplug them first"
-    if len(vm.snapshots) > policy.max_snapshots:
-        yield (
-            f"VM {vm.name} has {len(vm.snapshots)} snapshots, more than [backup] max_snapshots = {policy.max_snapshots}:"
-            " its disks are long chains; delete some and let them coalesce"
-        )
 
 
 def _to_blocks(vm: VM, mode: Mode, policy: BackupPolicy) -> Iterator[str]:
@@ -89,7 +99,7 @@ def _to_protection(vm: VM, mode: Mode, facts: PoolFacts) -> Iterator[str]:
         yield f"VM {vm.name} is protected by HA, which would start it while its VIFs are away: end the protection, or use --mode online"
 
 
-def stand_in(policy: BackupPolicy, networks: tuple[Network, ...]) -> Network:
+def stand_in(policy: BackupPolicy, networks: Iterable[Network]) -> Network:
     """The ordinary network for mode failover; LookupError says what is wrong with it."""
     if not policy.fallback_network:
         raise LookupError("mode failover needs an ordinary network: write [backup] fallback_network")

@@ -37,7 +37,8 @@ class BackupPolicy:
     *hold*: how long a prepared VM waits for the product when nobody releases it. *retention*: how long the snapshot stays after that.
     *no_vf*: what to try, in this order, when the VF is gone at the return: "elsewhere", "wait", "fallback-network", "leave-halted".
     *wait_for_vf*: how long "wait" waits. *fallback_network*: uuid or name of the ordinary network for that and for mode failover.
-    *max_snapshots*: a VM that has more is refused: its chain of disks is too long. *snapshot_patience*: after that a snapshot is given up.
+    *max_snapshots*: a disk that has more is refused: its chain is too long. *room*: what share of a VM's disks must be free on their SR.
+    *snapshot_patience*: after that a snapshot is given up.
     """
 
     needs: str = "snapshot"
@@ -50,6 +51,7 @@ class BackupPolicy:
     wait_for_vf: timedelta = timedelta(minutes=30)
     fallback_network: str = ""
     max_snapshots: int = 20
+    room: float = 0.1
     snapshot_patience: timedelta = timedelta(minutes=15)
 
 

@@ -139,6 +139,12 @@ class Looking(Protocol):
     def vms(self) -> tuple[VM, ...]:
         """All real VMs (no templates, snapshots, control domains), by name. Heavy: for commands and rules, not for steps."""
 
+    def marked(self) -> tuple[VM, ...]:
+        """Every VM, template and snapshot that bears a mark of ours, by name. As heavy as `vms`.
+
+        A mark is a note "vfo:...", the tag "vfo", a block "vfo: ...", a VIF on our parking network.
+        """
+
     def host(self, uuid: str) -> Host:
         """The host; `Gone` when it is not there."""
 

@@ -3,7 +3,7 @@
 The VM is never without somebody who brings it home: what it was is in the run and, before a VIF is moved, in the pool itself.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from plugins.errors import GiveUp
@@ -11,6 +11,8 @@ from workflows import backup_modes, backup_snapshots, homecoming, parking, placi
 from workflows.backup_modes import FAILOVER, ONLINE, Mode
 from workflows.objects import VM
 from workflows.outcome import DONE, Done, Need, Outcome, Refuse, Request
+from workflows.policy import BackupPolicy
+from workflows.ports import Pool
 from workflows.workflow import Data, Step, Workflow
 from workflows.world import World
 
@@ -37,19 +39,28 @@ def examine(world: World, data: Data) -> Outcome:
     if vm.current_operations:
         return powering.change_of(world, vm, f"{', '.join(vm.current_operations)} in progress on the VM", timedelta(seconds=30))
     mode = backup_modes.choose(data["asked"], vm, world.policy.backup)
-    against = backup_modes.objections(vm, mode, world.policy.backup, world.pool.facts())
-    if mode.name == FAILOVER:
-        try:
-            data["failover_to"] = backup_modes.stand_in(world.policy.backup, world.pool.networks()).uuid
-        except LookupError as error:
-            against.append(str(error))
-    if against:
+    if against := objections(world.pool, world.policy.backup, vm, mode):
         return Refuse("; ".join(against))
+    if mode.name == FAILOVER:
+        data["failover_to"] = backup_modes.stand_in(world.policy.backup, world.pool.networks()).uuid
     network = parking.network(world)
     if network is None:
         return Need((parking.MAKING,))
     data |= {**_noted(world, vm, mode), "parking": network}
     return Done(f"mode {mode.name}: {mode.why}; {vm.power_state.lower()}, {len(data['vifs'])} VIFs that take VFs")
+
+
+def objections(pool: Pool, policy: BackupPolicy, vm: VM, mode: Mode) -> list[str]:
+    """Everything that stands against it, as the pool shows it now."""
+    against = backup_modes.objections(vm, mode, policy, pool.facts())
+    if not against:
+        against = backup_modes.to_disks(vm, pool.disks(vm.uuid), policy)
+    if mode.name == FAILOVER:
+        try:
+            backup_modes.stand_in(policy, pool.networks())
+        except LookupError as error:
+            against.append(str(error))
+    return against
 
 
 def _noted(world: World, vm: VM, mode: Mode) -> dict[str, Any]:
@@ -124,6 +135,11 @@ def park_vifs(world: World, data: Data) -> Outcome:
 
 def take_snapshot(world: World, data: Data) -> Outcome:
     """Take the snapshot of its disks."""
+    began = datetime.fromisoformat(data.setdefault("snapshot_began", world.now.isoformat()))
+    patience = world.policy.backup.snapshot_patience
+    if world.now - began > patience:
+        world.pool.cancel_task(data.get(f"task:{backup_snapshots.TAKING}", ""))
+        raise GiveUp(f"the snapshot took longer than {patience}")
     return backup_snapshots.take(world, data) or Done(f"snapshot {data['snapshot']}")
 
 

@@ -20,6 +20,20 @@ def request(world: World, data: Data) -> Request:
     return Request(NAME, world.pool.name, f"snapshot:{data['snapshot']}", f"VM {data['vm_name']}", kept)
 
 
+def again(pool: str, said: dict[str, Any], note: dict[str, Any] | None) -> Request:
+    """The run for a snapshot whose run was lost, from what is said on it and the note on its VM (None: there is none).
+
+    The note on the snapshot says until when it stays at most: that is then its hold and its retention in one.
+    """
+    stands_in = bool(note and note.get("until"))
+    data = {
+        "vm": said["vm"], "vm_name": said.get("vm_name", ""), "mode": said.get("mode", ""), "snapshot": said["snapshot"],
+        "until": note["until"] if note and stands_in else said["until"], "retention": 0.0, "failed_over": stands_in,
+        "vifs": note["vifs"] if note else [], "host": note.get("host") if note else None, "ran": True, "blocked_by": said["run"],
+    }  # fmt: skip
+    return Request(NAME, pool, f"snapshot:{said['snapshot']}", f"VM {data['vm_name']}", data)
+
+
 def hold(world: World, data: Data) -> Outcome:
     """Wait until somebody says that the product is done (`vfo backup release`), or the hold runs out."""
     until = datetime.fromisoformat(data["until"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from uuid import UUID
 
     from state.run import Run
@@ -45,17 +45,32 @@ def start(store: Store, requests: Sequence[Request], *, wait: bool, as_json: boo
     from orchestrator.cli import output
 
     created = [_create(store, request) for request in requests]
-    ids = [run.id for run, _ in created]
     if not as_json:
         for run, new in created:
             output.console().print(f"run {run.id}: {run.workflow} of {run.title}{'' if new else ' (at work already)'}", markup=False)
+    new_ones = {run.id for run, new in created if new}
+    follow(store, [run.id for run, _ in created], wait=wait, as_json=as_json, reached=reached, created=new_ones)
+
+
+def follow(
+    store: Store,
+    ids: Sequence[UUID],
+    *,
+    wait: bool,
+    as_json: bool,
+    reached: Callable[[Run], bool] | None = None,
+    created: Collection[UUID] = (),
+) -> None:
+    """As `start`, for runs that are there; *created* are those of them that are new."""
+    from orchestrator.cli import output
+
     if wait:
         _follow(store, ids, reached or _over, quiet=as_json)
     elif not as_json:
         output.console().print("`vfo serve` takes up what was started; `vfo run ID` shows how it goes on.")
     runs = [_get(store, run_id) for run_id in ids]
     if as_json:
-        output.json([_row(run, new) for run, (_, new) in zip(runs, created, strict=True)])
+        output.json([_row(run, run.id in created) for run in runs])
     elif wait:
         for run in runs:
             _print_end(run)

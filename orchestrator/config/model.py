@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from orchestrator.config.assignment import Assignment, AssignRule
+from orchestrator.config.backup import Backup
 from orchestrator.config.durations import Duration
 from orchestrator.config.section import Section
 from orchestrator.config.sriov import Maintenance, Reboot, Sriov
@@ -138,6 +139,7 @@ class Config(Section):
     database: Database = Database()
     broker: Broker = Broker()
     reclaim: Reclaim = Reclaim()
+    backup: Backup = Backup()
     listener: Listener = Listener()
     serve: Serve = Serve()
     log: Log = Log()

@@ -1,6 +1,6 @@
 """Reading a pool for steps, commands and rules: each answer is made of records read for it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from orchestrator.xapi import nics, rows, sources, views
@@ -89,11 +89,17 @@ class Reader(Port):
 
     def vms(self) -> tuple[VM, ...]:
         """All real VMs, by name, from a reading of every table."""
+        return self._those(lambda row, _: not (row.is_a_template or row.is_a_snapshot or row.is_control_domain))
+
+    def marked(self) -> tuple[VM, ...]:
+        """Those with a mark of ours, snapshots and templates too, by name, from a reading of every table."""
+        return self._those(views.is_marked)
+
+    def _those(self, wanted: Callable[[rows.VM, AllAtOnce], bool]) -> tuple[VM, ...]:
         for _ in range(READINGS):
             source = AllAtOnce(self._client)
-            real = [row for row in source.vms.values() if not (row.is_a_template or row.is_a_snapshot or row.is_control_domain)]
             try:
-                found = [views.vm(row, source) for row in real]
+                found = [views.vm(row, source) for row in source.vms.values() if wanted(row, source)]
             except Gone:
                 continue
             return tuple(sorted(found, key=lambda vm: (vm.name, vm.uuid)))

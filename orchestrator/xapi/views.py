@@ -7,6 +7,7 @@ from orchestrator.xapi.records import NULL, VF_NAME
 from workflows.objects import VIF, VM, Disk, HeldPCI, Host, Network
 
 PARKING = "vfo:parking"
+OURS = "vfo"
 NO_LICENCE = "restrict_network_sriov"
 
 
@@ -54,6 +55,14 @@ def vm(row: rows.VM, source: Source) -> VM:
         vusbs=len(row.VUSBs),
         snapshots=tuple(uuid for _, uuid in taken),
     )
+
+
+def is_marked(row: rows.VM, source: Source) -> bool:
+    """Whether we have left something on the VM or snapshot: a note, our tag, a block, or a VIF on the parking network."""
+    said = [*row.other_config, *row.blocked_operations.values()]
+    if OURS in row.tags or any(text.startswith(f"{OURS}:") for text in said):
+        return True
+    return any(PARKING in source.network(source.vif(vif).network)[0].other_config for vif in row.VIFs)
 
 
 def _by_device(one: VIF) -> tuple[int, str]:

@@ -5,7 +5,7 @@ import pytest
 
 from workflows import backup_modes, parking
 from workflows.backup_modes import FAILOVER, OFFLINE, ONLINE, Mode
-from workflows.objects import VIF, VM, Network, PoolFacts
+from workflows.objects import VIF, VM, Disk, Network, PoolFacts
 from workflows.policy import BackupPolicy
 
 FACTS = PoolFacts("p", "lab", "h1", ha_enabled=True, restricted=False, default_SR=None)
@@ -48,7 +48,6 @@ def test_auto_is_the_least_that_is_needed(needs: str, vm: dict[str, Any], mode: 
         ({"is_control_domain": True}, "is a control domain"),
         ({"power_state": "Suspended"}, "is suspended"),
         ({"power_state": "Paused"}, "is paused"),
-        ({"snapshots": tuple(map(str, range(21)))}, "21 snapshots"),
         ({"blocked_operations": {"clean_shutdown": "do not touch"}}, "clean_shutdown is blocked: do not touch"),
         ({"blocked_operations": {"start": ""}}, "start is blocked: no reason is given"),
         ({"ha_restart_priority": "restart"}, "protected by HA"),
@@ -73,6 +72,27 @@ def test_nothing_stands_against_an_ordinary_vm(vm: dict[str, Any]) -> None:
 def test_online_minds_only_what_it_does(vm: dict[str, Any]) -> None:
     """The VM is not shut down: what forbids that does not matter."""
     assert backup_modes.objections(replace(WEB, **vm), Mode(ONLINE, ""), BackupPolicy(), FACTS) == []
+
+
+def disk(**fields: Any) -> Disk:
+    return Disk(
+        **{"uuid": "d", "name": "root", "size": 10 << 30, "snapshots": 3, "SR": "sr", "SR_name": "store", "free": 2 << 30, **fields}
+    )
+
+
+@pytest.mark.parametrize(
+    ("disks", "says"),
+    [
+        ([disk()], []),
+        ([disk(snapshots=21)], ["disk root of VM web has 21 snapshots"]),
+        ([disk(), disk(), disk()], ["SR store has 2048 MiB free, and [backup] room asks for 3072 MiB"]),
+        ([disk(SR_name="other"), disk()], []),
+    ],
+)
+def test_chains_and_room_are_looked_at_before(disks: list[Disk], says: list[str]) -> None:
+    """A chain that is too long, and all disks of one SR together."""
+    found = backup_modes.to_disks(WEB, disks, BackupPolicy())
+    assert [one for one, said in zip(found, says, strict=True) if said not in one] == []
 
 
 def network(name: str, **fields: Any) -> Network:
