@@ -9,7 +9,24 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("sqlmodel", "sqlalchemy", "kombu", "XenAPI", "alembic", "cryptography", "fastapi", "tenacity", "prometheus_client")
-COMMANDS = ("", "demo", "init", "doctor", "serve", "vfs", "runs", "run", "reclaim", "assign", "release", "simulate", "workflow", "workflow show")
+COMMANDS = (
+    "",
+    "demo",
+    "init",
+    "doctor",
+    "serve",
+    "vfs",
+    "runs",
+    "run",
+    "reclaim",
+    "assign",
+    "release",
+    "simulate",
+    "workflow",
+    "workflow show",
+    "sriov",
+    "sriov enable",
+)
 
 
 def all_tests() -> Iterator[tuple[Path, ast.FunctionDef]]:

@@ -57,6 +57,7 @@ def look_first(world: World, data: Data) -> Outcome:
     if users:
         return Refuse("; ".join(users))
     data["network"] = policy.network
+    data["afterwards"] = list(_afterwards([target.nic for target in there]))
     data["had"] = {target.nic.uuid: [list(one) for one in target.nic.tagged] for target in there}
     return Done(f"{', '.join(target.name for target in there) or 'no port'} has SR-IOV on network {policy.network!r}, and no VM runs there")
 
@@ -118,8 +119,7 @@ def remove_networks(world: World, data: Data) -> Outcome:
         if network.name in names and OURS in network.other_config and not network.pifs and not network.vifs:
             world.pool.destroy_network(network.uuid)
             removed.append(network.name)
-    nics = [nic for nic in world.pool.nics() if nic.uuid in data["had"]]
-    return Done("; ".join([f"removed {', '.join(removed)}" if removed else "no network of ours was left", *_afterwards(nics)]))
+    return Done(f"removed {', '.join(removed)}" if removed else "no network of ours was left")
 
 
 def prove(world: World, data: Data) -> Outcome:
@@ -127,7 +127,7 @@ def prove(world: World, data: Data) -> Outcome:
     left = [target.name for target in _had(world, data) if target.nic.sriov]
     if left:
         return Stuck(f"SR-IOV is on {', '.join(left)} again: somebody enabled it", f"vfo run {world.run_id} retry", {"ports": left})
-    return Done("no port of them has SR-IOV")
+    return Done("; ".join(("no port of them has SR-IOV", *data["afterwards"])))
 
 
 def _enabled(sight: Sight) -> list[Target]:

@@ -1,0 +1,318 @@
+"""Hosts that reboot for SR-IOV, and their VMs."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from state.run import Status
+from tests.journey.lab import wait_until
+from tests.workflows.sriov_scene import ALWAYS, Scene, policy
+from tests.workflows.stage import Stage
+from workflows import reboot, rebooting
+from workflows.policy import Policy
+from workflows.rolling import Consent
+from workflows.wanted import RebootPolicy
+from workflows.windows import Window
+
+Stages = Callable[..., Stage]
+HARD = RebootPolicy(shutdown="hard", patience=timedelta(minutes=1))
+CLEAN = RebootPolicy(patience=timedelta(minutes=1))
+
+
+def order(scene: Scene, run_id: object) -> list[str]:
+    """The hosts in the order in which they were rebooted."""
+    said = [line for line in scene.stage.story(run_id) if "is empty, and reboots now" in line]  # type: ignore[arg-type]
+    return [line.split(": ")[2].split()[0] for line in said]
+
+
+def test_every_host_reboots_once_one_at_a_time_the_coordinator_last(stages: Stages) -> None:
+    """host1 is the coordinator; a host goes down only when the one before is back with its VFs (story 36)."""
+    scene = Scene(stages)
+    run = scene.enable()
+    assert run.status is Status.DONE, run.reason
+    assert order(scene, run.id) == ["host2", "host3", "host1"]
+    assert (scene.downs, scene.together) == ({"host1": 1, "host2": 1, "host3": 1}, 1)
+    assert scene.complaints() == []
+
+
+def test_a_vm_that_can_move_is_never_stopped(stages: Stages) -> None:
+    """It is migrated; only what holds a VF is shut down (story 46)."""
+    scene = Scene(stages)
+    mover = scene.simulated.add_vm("mover", network=None, host="host2")
+    domid = scene.simulated.database.get("VM", mover)["metrics"]
+    started = scene.simulated.database.get("VM_metrics", domid)["start_time"]
+    run = scene.enable()
+    assert run.status is Status.DONE, run.reason
+    assert not [line for line in scene.stage.story(run.id) if "shutdown of mover" in line or "start of mover" in line]
+    assert [line for line in scene.stage.story(run.id) if "migration of mover" in line]
+    assert scene.simulated.database.get("VM_metrics", domid)["start_time"] == started
+
+
+def test_a_vm_for_which_there_is_no_room_waits_for_its_host(stages: Stages) -> None:
+    """Every other VF is taken: it is down while its host reboots, and runs there again with its VF."""
+    scene = Scene(stages, hosts=2, vfs=1, vms=4)
+    run = scene.enable()
+    assert run.status is Status.DONE, run.reason
+    assert scene.complaints() == []
+    assert {vm.name for vm in scene.stage.port.vms() if vm.held} == {scene.with_vf_on("host1"), scene.with_vf_on("host2")}
+
+
+def test_nothing_reboots_before_a_person_approves(stages: Stages) -> None:
+    """The run waits and says which hosts, and the command; after it, all of them."""
+    scene = Scene(stages, wanted={"reboot": "approved"})
+    run_id = scene.begin()
+    run = scene.until(run_id, "approve")
+    assert run.reason == f"host2, host3, host1 must be rebooted: `vfo run {run_id} approve`"
+    assert not scene.downs
+    scene.approve(run_id)
+    assert scene.stage.finish(run_id).status is Status.DONE
+    assert sum(scene.downs.values()) == 3
+
+
+def test_nothing_reboots_outside_a_window_or_at_its_end(stages: Stages) -> None:
+    """A host is begun only when all it takes fits into what is left of the window; the rest waits for the next one."""
+    scene = Scene(stages)
+    night = Window("0 22 * * *", timedelta(hours=1), "UTC")
+    scene.stage.policy = Policy(sriov=scene.stage.policy.sriov, maintenance={"night": night}, reboot=scene.stage.policy.reboot)
+    scene.stage.now = datetime.now(UTC).replace(hour=12, minute=0) + timedelta(days=1)
+    run_id = scene.begin()
+    run = scene.until(run_id, "in the window")
+    assert run.reason.endswith(f"in the window that opens at {scene.stage.now:%Y-%m-%d} 22:00 UTC")
+    assert not scene.downs
+    scene.stage.now = scene.stage.now.replace(hour=22, minute=20)
+    scene.until(run_id, "host3 is next")
+    scene.stage.now = scene.stage.now.replace(hour=22, minute=45)
+    run = scene.until(run_id, "in the window")
+    assert scene.downs == {"host2": 1, "host3": 1}
+    scene.stage.now = night.opens(scene.stage.now) or scene.stage.now
+    assert scene.stage.finish(run_id).status is Status.DONE
+
+
+def test_reboots_that_are_never_ours_are_waited_for(stages: Stages) -> None:
+    """With reboot = "never" nothing goes down, whoever approves; when somebody has rebooted the hosts the run is done."""
+    scene = Scene(stages, hosts=2, vms=0, wanted={"reboot": "never"})
+    run_id = scene.begin()
+    scene.until(run_id, 'not for us to do (reboot = "never")')
+    scene.approve(run_id)
+    scene.until(run_id, "not for us to do")
+    assert not scene.downs
+    for name in ("host1", "host2"):
+        scene.simulated.control.host(name, "off")
+        scene.simulated.control.host(name, "on")
+    assert scene.stage.finish(run_id).status is Status.DONE
+
+
+def test_no_host_goes_down_while_another_is_away(stages: Stages) -> None:
+    """A host that is disabled or off counts as away: the next one waits for it (story 36)."""
+    scene = Scene(stages)
+    scene.stage.port.disable_host(next(host.uuid for host in scene.stage.port.hosts() if host.name == "host3"))
+    scene.simulated.halt_vm(scene.with_vf_on("host3"))
+    run_id = scene.begin()
+    run = scene.until(run_id, "is away or disabled")
+    assert run.reason == "host2 is not rebooted while host3 is away or disabled"
+    assert not scene.downs
+
+
+def test_a_guest_that_does_not_listen_ends_the_attempt_and_its_host_is_in_service(stages: Stages) -> None:
+    """Patience ends; nothing was forced; the host is enabled, every VM runs, and the run is stuck and says who it was (stories 11, 37)."""
+    scene = Scene(stages, CLEAN)
+    deaf = scene.with_vf_on("host2")
+    scene.simulated.control.guest(deaf, ignores_shutdown=True, acknowledges=True)
+    run = scene.enable()
+    assert run.status is Status.STUCK
+    assert run.reason.startswith(f"host2 was not rebooted, and is in service again: {deaf}: ")
+    assert not scene.downs
+    left = [one for one in scene.complaints() if "is held by" not in one and "is stuck" not in one]
+    assert left == []
+    assert all(host.enabled for host in scene.stage.port.hosts())
+    scene.simulated.control.guest(deaf, ignores_shutdown=False)
+    scene.stage.engine.retry(run.id, by="a person")
+    assert scene.stage.finish(run.id).status is Status.DONE
+    assert scene.complaints() == []
+
+
+def test_a_plug_is_pulled_only_where_the_policy_says_so(stages: Stages) -> None:
+    """With shutdown = "hard" the guest that does not listen is switched off and started again (story 11)."""
+    scene = Scene(stages, HARD)
+    deaf = scene.with_vf_on("host2")
+    scene.simulated.control.guest(deaf, ignores_shutdown=True)
+    run = scene.enable()
+    assert run.status is Status.DONE, run.reason
+    assert any(f"{deaf} does not shut down" in line for line in scene.stage.story(run.id))
+    assert scene.complaints() == []
+
+
+def bare_after_boot(scene: Scene, name: str, *, bare: bool) -> None:
+    """The host's initrd does not ask for VFs (or does again)."""
+    db = scene.simulated.database
+    for pci in db.get("host", scene.host(name))["PCIs"]:
+        if db.exists("PCI", pci) and "_driver" in db.get("PCI", pci):
+            db.set("PCI", pci, _vfs_at_boot=not bare)
+
+
+def test_a_host_that_comes_back_without_vfs_is_never_rebooted_again_by_itself(stages: Stages) -> None:
+    """It is stuck, however often it is taken up; another run waits for a person too; mended by hand, it is done (story 35)."""
+    scene = Scene(stages, hosts=2, vms=4)
+    run_id = scene.begin()
+    scene.until(run_id, "host2 is next")
+    bare_after_boot(scene, "host2", bare=True)
+    run = scene.stage.finish(run_id)
+    assert run.status is Status.STUCK
+    assert run.reason == "host2 came back without VFs on host2/eth1, host2/eth2"
+    scene.stage.engine.retry(run_id, by="a person")
+    assert scene.stage.finish(run_id).status is Status.STUCK
+    assert scene.downs == {"host2": 1}
+    assert rebooting.IN_VAIN in next(host for host in scene.stage.port.hosts() if host.name == "host2").other_config
+    bare_after_boot(scene, "host2", bare=False)
+    scene.simulated.control.host("host2", "off")
+    scene.simulated.control.host("host2", "on")
+    scene.stage.engine.retry(run_id, by="a person")
+    run = scene.stage.finish(run_id)
+    assert run.status is Status.DONE, run.reason
+    assert scene.downs == {"host1": 1, "host2": 2}, "one of them by hand"
+    assert [one for one in scene.complaints() if "vfo:" in one] == []
+
+
+def test_what_was_rebooted_in_vain_is_remembered_by_the_pool(stages: Stages) -> None:
+    """A new run finds the mark on the host and waits for an approval, also in a window (story 35)."""
+    scene = Scene(stages, hosts=2, vms=0)
+    uuid = next(host.uuid for host in scene.stage.port.hosts() if host.name == "host2")
+    scene.stage.port.note_host(uuid, rebooting.IN_VAIN, '{"at": "yesterday"}')
+    run_id = scene.begin()
+    run = scene.until(run_id, "not again")
+    assert run.reason == f"host2 was rebooted at yesterday and came back without VFs: not again, unless `vfo run {run_id} approve`"
+    scene.approve(run_id)
+    assert scene.stage.finish(run_id).status is Status.DONE
+    assert scene.complaints() == []
+
+
+def test_a_host_that_does_not_come_back_needs_a_person(stages: Stages) -> None:
+    """The run is stuck and says which VMs wait for it; no other host is touched; when it is back the run goes on."""
+    scene = Scene(stages, RebootPolicy(back_within=timedelta(seconds=10)), hosts=2, vfs=1, vms=4, speed=0.02)
+    waiting = scene.with_vf_on("host2")
+    run = scene.enable()
+    assert run.status is Status.STUCK
+    assert run.reason == f"host2 did not come back within 0:00:10: look at its console; these VMs wait for it: {waiting}"
+    assert set(scene.downs) <= {"host2"}
+    wait_until(
+        lambda: all(host.live and host.enabled for host in scene.stage.port.hosts()) and scene.vfs_of()["host2"], 30, "host2 is back"
+    )
+    scene.stage.policy = policy(RebootPolicy())
+    scene.stage.engine.retry(run.id, by="a person")
+    scene.until(run.id, "host1 is next")
+    assert scene.with_vf_on("host2") == waiting
+    assert scene.downs == {"host2": 1}
+
+
+@pytest.mark.parametrize(
+    "words", ["host2 is next", "is to shut down", "host2: shut down", "host2 is empty", "host2 was asked to reboot", "host2 reboots"]
+)
+def test_cancelled_at_any_stage_the_host_is_brought_back(stages: Stages, words: str) -> None:
+    """The host is in service, its VMs run with their VFs, and what was enabled is taken back."""
+    scene = Scene(stages, hosts=2, vfs=1, vms=4)
+    run_id = scene.begin()
+    scene.until(run_id, words)
+    run = scene.cancel(run_id)
+    assert run.status is Status.UNDONE, run.reason
+    assert all(host.enabled and host.live for host in scene.stage.port.hosts())
+    assert scene.stage.complaints() == []
+    assert scene.downs.total() <= 1
+
+
+def test_a_table_that_goes_while_a_host_reboots_leaves_no_host_behind(stages: Stages) -> None:
+    """The host is brought back first, with its VMs; then the run is given up and says why."""
+    scene = Scene(stages, hosts=2, vfs=1, vms=4)
+    run_id = scene.begin()
+    scene.until(run_id, "host2 was asked to reboot")
+    scene.stage.policy = Policy(maintenance={"always": ALWAYS})
+    run = scene.stage.finish(run_id)
+    assert (run.status, run.reason) == (Status.UNDONE, "[sriov.fast] is not in the configuration any more")
+    assert scene.downs == {"host2": 1}
+    assert scene.stage.complaints() == []
+
+
+def test_the_coordinator_may_change_in_the_middle(stages: Stages) -> None:
+    """The new coordinator goes last; the old one when its turn comes (story 40)."""
+    scene = Scene(stages)
+    run_id = scene.begin()
+    scene.until(run_id, "host2 is back in service")
+    scene.simulated.control.failover("host3")
+    run = scene.stage.finish(run_id)
+    assert run.status is Status.DONE, run.reason
+    assert order(scene, run_id) == ["host2", "host1", "host3"]
+    assert scene.complaints() == []
+
+
+def test_halted_vms_that_a_boot_would_start_stay_halted(stages: Stages) -> None:
+    """auto_poweron is held off for as long as the host reboots, and is what it was afterwards (story 19)."""
+    scene = Scene(stages, hosts=2, vms=4)
+    sleeper = next(vm for vm in scene.stage.port.vms() if vm.power_state == "Halted")
+    ref = scene.simulated.database.by_uuid("VM", sleeper.uuid)
+    assert ref is not None
+    scene.simulated.database.set("VM", ref, other_config={**sleeper.other_config, "auto_poweron": "true"})
+    scene.stage.began = scene.stage.look()
+    assert scene.enable().status is Status.DONE
+    assert scene.complaints() == []
+
+
+def test_with_ha_on_vms_are_moved_one_by_one(stages: Stages) -> None:
+    """host.evacuate refuses every VM that is not protected then; a migration of its own is not refused."""
+    scene = Scene(stages, hosts=2, vms=0)
+    for name in ("protected", "plain"):
+        scene.simulated.add_vm(name, network=None, host="host2")
+    protected = scene.simulated.database.by_name("VM", "protected")[0]
+    scene.stage.client.call("VM.set_ha_restart_priority", protected, "restart")
+    scene.stage.client.call("pool.enable_ha", [], {})
+    scene.stage.began = scene.stage.look()
+    run = scene.enable()
+    assert run.status is Status.DONE, run.reason
+    assert scene.complaints() == []
+
+
+def test_a_vm_that_is_deleted_meanwhile_is_not_waited_for(stages: Stages) -> None:
+    """The others start; nobody misses it."""
+    scene = Scene(stages, hosts=2, vfs=1, vms=4)
+    gone = scene.with_vf_on("host2")
+    run_id = scene.begin()
+    scene.until(run_id, "host2 was asked to reboot")
+    scene.simulated.destroy_vm(gone)
+    assert scene.stage.finish(run_id).status is Status.DONE
+
+
+def test_a_vm_that_somebody_else_halts_meanwhile_stays_halted(stages: Stages) -> None:
+    """It was not we who stopped it, so it is not we who start it."""
+    scene = Scene(stages, hosts=2, vms=4)
+    name = scene.with_vf_on("host2")
+    run_id = scene.begin()
+    scene.until(run_id, "move what can move")
+    scene.simulated.halt_vm(name)
+    assert scene.stage.finish(run_id).status is Status.DONE
+    assert scene.stage.vm(name).power_state == "Halted"
+
+
+def test_a_host_that_is_ejected_while_it_reboots_costs_no_vm(stages: Stages) -> None:
+    """What waited for it is started where there is room, and a person is told (story 42)."""
+    scene = Scene(stages, vms=6)
+    scene.stage.policy = policy(RebootPolicy())
+    name = scene.with_vf_on("host2")
+    run_id = scene.begin()
+    scene.until(run_id, "host2: shut down")
+    from orchestrator.simulator import host_leaves
+
+    with scene.simulated.database.lock:
+        host_leaves.remove(scene.simulated.database, scene.host("host2"))
+    run = scene.stage.finish(run_id)
+    assert run.status is Status.STUCK
+    assert "host2 was not rebooted: it is not in the pool any more" in run.reason
+    assert scene.stage.vm(name).power_state == "Running"
+
+
+def test_a_host_can_be_rebooted_for_another_reason(stages: Stages) -> None:
+    """reboot-host goes through the same stages, once."""
+    scene = Scene(stages, hosts=2, vms=4, modprobe=False)
+    uuid = next(host.uuid for host in scene.stage.port.hosts() if host.name == "host2")
+    run = scene.stage.run(reboot.request("lab", uuid, "host2", "a VF is lost", Consent("window")))
+    assert run.status is Status.DONE, run.reason
+    assert scene.downs == {"host2": 1}
+    assert scene.stage.complaints() == []
