@@ -37,6 +37,7 @@ class Tagged:
         self._desk = desk
         self._clock = clock
         self._asked: set[str] = set()
+        self._said: set[str] = set()
 
     def settle_all(self, mirror: Mirror) -> None:
         """Look at every VM, after a load."""
@@ -54,13 +55,13 @@ class Tagged:
             self._settle(mirror, [change.ref for change in changes if change.kind == "vm" and change.ref in mirror.vms])
 
     def _settle(self, mirror: Mirror, vms: Iterable[str]) -> None:
-        now = self._clock()
-        networks = [(rule, _networks(mirror, rule)) for rule in self._rules]
+        tags = {rule.tag for rule in self._rules}
+        bearers = [(ref, vm) for ref, vm in ((ref, mirror.vms[ref]) for ref in vms) if tags.intersection(vm.tags) and holdings.is_real(vm)]
+        if not bearers:
+            return
+        now, networks = self._clock(), [(rule, self._networks(mirror, rule)) for rule in self._rules]
         wanted = []
-        for ref in vms:
-            vm = mirror.vms[ref]
-            if not vm.tags or not holdings.is_real(vm):
-                continue
+        for ref, vm in bearers:
             on = {mirror.networks[vif.network].uuid for vif in mirror.vifs_of(ref) if vif.network in mirror.networks}
             for rule, uuids in networks:
                 if uuids is None or rule.tag not in vm.tags:
@@ -68,30 +69,32 @@ class Tagged:
                 request = tagged.request(self._pool, rule, (vm.uuid, vm.name_label), uuids, now)
                 if (uuids[1] or uuids[0]) in on:  # it has one: when it is parked for a moment, it is not given another
                     self._asked.add(request.subject)
-                else:
+                elif request.subject not in self._asked:
                     wanted.append(request)
-        fresh = [request for request in wanted if request.subject not in self._asked]
-        if fresh:
-            self._desk.ask(fresh, now=now)
-            self._asked.update(request.subject for request in fresh)
+        if wanted:
+            self._desk.ask(wanted, now=now)
+            self._asked.update(request.subject for request in wanted)
+
+    def _networks(self, mirror: Mirror, rule: Rule) -> tuple[str, str] | None:
+        """The uuids of the rule's two networks ("" for no VLAN network); None while there is none of that name, or more than one."""
+        found = []
+        for name in (rule.network, rule.vlan_network):
+            uuids = [network.uuid for network in mirror.networks.values() if name and name in (network.uuid, network.name_label)]
+            if name and len(uuids) != 1:
+                self._complain(f"the rule for tag {rule.tag!r} waits: {len(uuids)} networks are named {name!r}: {', '.join(uuids) or '-'}")
+                return None
+            found.append(uuids[0] if name else "")
+        return found[0], found[1]
+
+    def _complain(self, problem: str) -> None:
+        if problem not in self._said:
+            self._said.add(problem)
+            log.warning("%s", problem)
 
 
 def _is_another(change: Change) -> bool:
     before, after = change.before, change.after
     return not (isinstance(before, records.Network) and isinstance(after, records.Network) and before.name_label == after.name_label)
-
-
-def _networks(mirror: Mirror, rule: Rule) -> tuple[str, str] | None:
-    """The uuids of the rule's two networks ("" for no VLAN network); None while there is none of that name, or more than one."""
-    found = [[network.uuid for network in mirror.networks.values() if name in (network.uuid, network.name_label)]
-             for name in (rule.network, rule.vlan_network) if name]  # fmt: skip
-    for name, uuids in zip((rule.network, rule.vlan_network), found, strict=False):
-        if len(uuids) != 1:
-            log.warning(
-                "the rule for tag %r cannot be followed: %d networks are named %r: %s", rule.tag, len(uuids), name, ", ".join(uuids)
-            )
-            return None
-    return found[0][0], found[1][0] if rule.vlan_network else ""
 
 
 class StoreDesk:
