@@ -65,6 +65,7 @@ def test_killed_while_backups_and_assignments_want_the_same_vms(lab: Callable[..
     hold = timedelta(seconds=1)
     kills.submit(here, (prepare.request("lab", vm, mode="offline", hold=hold, retention=timedelta()) for vm in chosen))
     assert kills.kill_through(here, KILLS, seed=4) == KILLS
+    assert any(", held by run" in said for said in here.said())
     assert kills.ended_otherwise(here) == []
     with_two = {vm.uuid: vm for vm in kills.vms(here)}
     kills.submit(here, (release.request("lab", with_two[vm.uuid], [SECOND], When.now) for vm in chosen))

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -65,19 +66,30 @@ class Seen:
         return {ref for ref, row in self.records["network"].items() if PARKING in row["other_config"]}
 
 
+class _Elsewhere(Exception):
+    """The coordinator is the host at this address by now."""
+
+
 def look(url: str, user: str, password: str, state: Callable[[], dict[str, Any]]) -> Seen:
     """Look at the pool; *state* gives the hidden truth (`SimulatedPool.state`, or GET /state of the control port)."""
     numbers = itertools.count(1)
 
     def call(method: str, *params: Any) -> Any:
         body = orjson.dumps({"jsonrpc": "2.0", "id": next(numbers), "method": method, "params": params})
-        request = urllib.request.Request(f"{url}/jsonrpc", body, {"Content-Type": "application/json"})
+        request = urllib.request.Request(f"{at}/jsonrpc", body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=60) as answer:
             said = orjson.loads(answer.read())
+        if said.get("error", {}).get("message") == "HOST_IS_SLAVE":
+            raise _Elsewhere(said["error"]["data"][0])
         assert "error" not in said, (method, said["error"])
         return said["result"]
 
-    session = call("session.login_with_password", user, password, "1.0", "the judge")
+    at = url
+    try:
+        session = call("session.login_with_password", user, password, "1.0", "the judge")
+    except _Elsewhere as coordinator:
+        at = url.replace(str(urlsplit(url).hostname), str(coordinator))
+        session = call("session.login_with_password", user, password, "1.0", "the judge")
     try:
         return Seen({cls: call(f"{cls}.get_all_records", session) for cls in CLASSES}, state())
     finally:
