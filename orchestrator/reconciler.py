@@ -4,16 +4,17 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from orchestrator import reconcile
 from orchestrator.bootstrap import PoolAccess
-from orchestrator.engine.engine import Engine
+from orchestrator.engine.engine import Engine, utc_now
 from orchestrator.metrics import Metrics
 from state import ports, runs
 from state.run import Status
 from state.store import Store
-from workflows import reclaim
+from workflows import clean_up, reclaim
 from workflows.ports import PoolError
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Reconciler:
             reconcile.settle(self._access.name, accounts, self._access.ledger, self._engine.submit, self._retry)
             self._retry_those_at_rest(accounts)
             self._retry_those_of_lost_ports(accounts)
+            self._clean_up()
         except PoolError as error:
             logger.warning("pool %s: its ports could not be accounted for: %s", self._access.name, error)
             return False
@@ -80,6 +82,17 @@ class Reconciler:
             holders = [held.run_id for held in ports.leaks(session, self._access.name) if held.port not in there]
         for run_id in dict.fromkeys(holders):
             self._retry(run_id)
+
+    def _clean_up(self) -> None:
+        """Submit a run for whatever a run that is over left behind; one that needed a person for the same is not followed by another."""
+        marked = self._access.port.marked()
+        if not marked:
+            return
+        with self._store.read() as session:
+            wanted = clean_up.requests(self._access.name, marked, partial(runs.is_over, session), utc_now())
+            wanted = [request for request in wanted if not runs.failed_on(session, request)]
+        for request in wanted:
+            self._engine.submit(request)
 
     def _retry(self, run_id: UUID) -> None:
         """Take a stuck run up again because its port changed; one that a person took up meanwhile is left alone."""

@@ -89,6 +89,19 @@ def get(session: Session, run_id: UUID) -> Run | None:
     return session.get(Run, run_id, populate_existing=True)
 
 
+def is_over(session: Session, run_id: UUID) -> bool | None:
+    """Whether the run has ended for good: neither active nor stuck; None when there is no such run."""
+    run = get(session, run_id)
+    return None if run is None else run.status not in ACTIVE | {Status.STUCK}
+
+
+def failed_on(session: Session, wanted: Wanted) -> bool:
+    """Whether a run of the workflow on the subject ended otherwise than done, and none has done it since."""
+    same = (Run.workflow == wanted.workflow, Run.pool == wanted.pool, Run.subject == wanted.subject)
+    last = session.exec(select(Run).where(*same, col(Run.due_at).is_(None)).order_by(col(Run.created_at).desc()).limit(1)).first()
+    return last is not None and last.status is not Status.DONE
+
+
 def with_prefix(session: Session, prefix: str) -> list[Run]:
     """The runs whose id begins so (dashes or not, at least four digits), newest first, at most ten: enough to say "which one?"."""
     digits = "".join(digit for digit in prefix.lower() if digit in "0123456789abcdef")

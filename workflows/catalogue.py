@@ -1,6 +1,7 @@
 """Every workflow there is, by name."""
 
 from workflows.assign import ASSIGN
+from workflows.clean_up import CLEAN_UP
 from workflows.disable import DISABLE
 from workflows.enable import ENABLE
 from workflows.prepare import PREPARE
@@ -11,6 +12,6 @@ from workflows.release import RELEASE
 from workflows.release_backup import RELEASE as RELEASE_BACKUP
 from workflows.workflow import Workflow
 
-EVERY = (RECLAIM, ASSIGN, RELEASE, PREPARE, RELEASE_BACKUP, PUT_RIGHT, ENABLE, DISABLE, REBOOT)
+EVERY = (RECLAIM, ASSIGN, RELEASE, PREPARE, RELEASE_BACKUP, PUT_RIGHT, ENABLE, DISABLE, REBOOT, CLEAN_UP)
 
 WORKFLOWS: dict[str, Workflow] = {workflow.name: workflow for workflow in EVERY}

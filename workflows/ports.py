@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from workflows.objects import NIC, VM, Disk, Host, Network, PoolFacts
+from workflows.objects import NIC, VM, Condition, Disk, Host, Network, PoolFacts
 from workflows.tasks import TaskOutcome
 
 
@@ -132,6 +132,9 @@ class Looking(Protocol):
 
     def disks(self, vm: str) -> tuple[Disk, ...]:
         """The disks of a VM or snapshot (CDs left out), in order of device."""
+
+    def condition(self, uuid: str) -> Condition:
+        """As `vm`, in a single call: without its VIFs and what it holds. Every call less is time that a guest is not down."""
 
     def power_state(self, uuid: str) -> str:
         """The VM's power_state ("Halted", "Running", ...) in a single call, where that is all a step asks; `Gone` when it is not there."""

@@ -1,77 +1,69 @@
-"""`vfo reclaim`: account for every port now, whatever the events said."""
+"""`vfo reclaim`: account for every port now, whatever the events said, and clean up what runs left behind."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, PoolName
+from orchestrator.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, DryRun, PoolName, Wait
 
 if TYPE_CHECKING:
     from orchestrator.bootstrap import PoolAccess
     from state.store import Store
+    from workflows.outcome import Request
+    from workflows.plan import Plan
+    from workflows.policy import ReclaimPolicy
 
 
 def reclaim(
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, with the XenAPI calls; change nothing.")] = False,
+    unknown: Annotated[
+        bool, typer.Option("--unknown", help="Clean up too what runs left in the pool that this database does not know.")
+    ] = False,
+    wait: Wait = False,
+    dry_run: DryRun = False,
     pool: PoolName = None,
     as_json: AsJson = False,
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
-    """Start a run for every port that has SR-IOV: it proves that all its VFs are free or used, or keeps what is leaked."""
-    from orchestrator.cli import house, output
+    """Account for the VFs of every port: all are proven free or used, or what is lost is got back by the cures that are allowed.
+
+    What runs that are over left in a pool (blocks, snapshots whose time is over, parked VIFs) is cleaned up.
+    """
+    from orchestrator import bootstrap
+    from orchestrator.cli import house, start
 
     loaded = house.configuration(config, pool)
     with house.rows(loaded) as store, house.pools(loaded, store, pool) as opened:
-        rows = [row for access in opened for row in (_plan(access) if dry_run else _start(access, store))]
-    if as_json:
-        output.json(rows)
-    elif dry_run:
-        _print_plan(rows)
-    else:
-        output.table(["run", "pool", "port"], [[str(row["run"]), row["pool"], row["name"]] for row in rows])
-        output.console().print("`vfo serve` takes them up; `vfo runs --all` shows how they end.")
+        if dry_run:
+            policy = bootstrap.policy(loaded).reclaim
+            start.show([plan for access in opened for plan in _plans(access, store, policy, unknown)], as_json=as_json)
+        else:
+            start.start(store, [request for access in opened for request in _requests(access, store, unknown)], wait=wait, as_json=as_json)
 
 
-def _start(access: PoolAccess, store: Store) -> list[dict[str, Any]]:
-    from datetime import UTC, datetime
-
-    from state import runs
+def _requests(access: PoolAccess, store: Store, unknown: bool) -> list[Request]:
     from workflows.reclaim import request_for_port
 
-    started = []
-    for look in access.port.look_at_ports():
-        with store.write() as session:
-            run, _ = runs.create(session, request_for_port(access.name, look.port, look.name), now=datetime.now(UTC))
-        started.append({"run": run.id, "pool": access.name, "port": look.port, "name": look.name})
-    return started
+    ports = [request_for_port(access.name, look.port, look.name) for look in access.port.look_at_ports()]
+    return [*ports, *_leftovers(access, store, unknown)]
 
 
-def _plan(access: PoolAccess) -> list[dict[str, Any]]:
-    from orchestrator.views import vfs as view
-    from orchestrator.xapi.pool import CALLS_OF_A_LOOK
-    from workflows.reclaim import RECLAIM
+def _leftovers(access: PoolAccess, store: Store, unknown: bool) -> list[Request]:
+    from datetime import UTC, datetime
+    from functools import partial
 
-    planned = []
-    for row in view.ports(access.port, access.ledger):
-        steps = [{"step": step.name, "does": step.summary} for step in RECLAIM.steps]
-        planned.append({**row, "steps": steps, "calls": ["VM.get_by_uuid", *CALLS_OF_A_LOOK], "writes": []})
-    return planned
+    from state import runs
+    from workflows import clean_up
+
+    marked = access.port.marked()
+    with store.read() as session:
+        return clean_up.requests(access.name, marked, partial(runs.is_over, session), datetime.now(UTC), unknown_too=unknown)
 
 
-def _print_plan(rows: list[dict[str, Any]]) -> None:
-    from orchestrator.cli import output
+def _plans(access: PoolAccess, store: Store, policy: ReclaimPolicy, unknown: bool) -> list[Plan]:
+    from workflows import clean_up, reclaim_plans
 
-    console = output.console()
-    for row in rows:
-        balance = f"{row['total']} VFs, {row['free']} free, {len(row['users'])} in use, {row['leaked']} held as leaked"
-        missing = "in motion, cannot be told now" if row["missing"] is None else f"{row['missing']} missing"
-        console.print(f"{row['pool']}: {row['name']}: {balance}, {missing}", markup=False)
-    if rows:
-        console.print("A run for each of them would:")
-        for number, step in enumerate(rows[0]["steps"], 1):
-            console.print(f"  {number}. {step['does']}", markup=False)
-        console.print(f"XenAPI calls, all of them reads: {', '.join(rows[0]['calls'])}", markup=False)
-    console.print("Nothing was changed.")
+    ports = [reclaim_plans.of_port(look, access.ledger.account(look), policy) for look in access.port.look_at_ports()]
+    return [*ports, *(clean_up.plan(request) for request in _leftovers(access, store, unknown))]

@@ -8,7 +8,7 @@ from orchestrator.xapi.client import Client
 from orchestrator.xapi.port import Port
 from orchestrator.xapi.records import HostMetrics, Sriov
 from orchestrator.xapi.sources import AllAtOnce, OneByOne
-from workflows.objects import NIC, VM, Disk, Host, Network, PoolFacts
+from workflows.objects import NIC, VM, Condition, Disk, Host, Network, PoolFacts
 from workflows.ports import Gone, Transient
 from workflows.tasks import TaskOutcome
 
@@ -32,6 +32,16 @@ class Reader(Port):
         except Gone:
             return False
         return True
+
+    def condition(self, uuid: str) -> Condition:
+        """The VM as its own record says, in one call (one more for a snapshot: whether its VM is there)."""
+
+        def act(ref: str) -> Condition:
+            row = self._client.fetch(rows.VM, "VM.get_record", ref)
+            self._refs.learn("VM", ref, row.uuid)
+            return views.condition(row, self._source)
+
+        return self._on("VM", uuid, act)
 
     def power_state(self, uuid: str) -> str:
         """VM.get_power_state, in one call."""

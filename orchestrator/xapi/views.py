@@ -1,10 +1,10 @@
 """From XenAPI's records to the objects that steps see: pure, but for where the further records come from."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from orchestrator.xapi import rows
 from orchestrator.xapi.records import NULL, VF_NAME
-from workflows.objects import VIF, VM, Disk, HeldPCI, Host, Network
+from workflows.objects import VIF, VM, Condition, Disk, HeldPCI, Host, Network
 
 PARKING = "vfo:parking"
 OURS = "vfo"
@@ -32,29 +32,40 @@ class Source(Protocol):
 
 def vm(row: rows.VM, source: Source) -> VM:
     """A VM with everything that belongs to it."""
-    taken = sorted(found for found in map(source.snapshot, row.snapshots) if found)
     return VM(
-        uuid=row.uuid,
-        name=row.name_label,
-        power_state=row.power_state,
-        is_template=row.is_a_template and not row.is_a_snapshot,
-        is_snapshot=row.is_a_snapshot,
-        is_control_domain=row.is_control_domain,
-        snapshot_of=source.uuid("VM", row.snapshot_of),
-        resident_on=source.uuid("host", row.resident_on),
-        scheduled_on=source.uuid("host", row.scheduled_to_be_resident_on),
-        affinity=source.uuid("host", row.affinity),
-        current_operations=tuple(sorted(set(row.current_operations.values()))),
-        allowed_operations=tuple(row.allowed_operations),
-        blocked_operations=row.blocked_operations,
-        other_config=row.other_config,
-        tags=tuple(row.tags),
-        ha_restart_priority=row.ha_restart_priority,
+        **_of_record(row, source),
         vifs=tuple(sorted((vif(source.vif(ref), source) for ref in row.VIFs), key=_by_device)),
         held=tuple(held(source.pci(ref), source) for ref in row.attached_PCIs),
-        vusbs=len(row.VUSBs),
-        snapshots=tuple(uuid for _, uuid in taken),
     )
+
+
+def condition(row: rows.VM, source: Source) -> Condition:
+    """A VM as its own record says."""
+    return Condition(**_of_record(row, source))
+
+
+def _of_record(row: rows.VM, source: Source) -> dict[str, Any]:
+    taken = sorted(found for found in map(source.snapshot, row.snapshots) if found)
+    return {
+        "uuid": row.uuid,
+        "name": row.name_label,
+        "power_state": row.power_state,
+        "is_template": row.is_a_template and not row.is_a_snapshot,
+        "is_snapshot": row.is_a_snapshot,
+        "is_control_domain": row.is_control_domain,
+        "snapshot_of": source.uuid("VM", row.snapshot_of),
+        "resident_on": source.uuid("host", row.resident_on),
+        "scheduled_on": source.uuid("host", row.scheduled_to_be_resident_on),
+        "affinity": source.uuid("host", row.affinity),
+        "current_operations": tuple(sorted(set(row.current_operations.values()))),
+        "allowed_operations": tuple(row.allowed_operations),
+        "blocked_operations": row.blocked_operations,
+        "other_config": row.other_config,
+        "tags": tuple(row.tags),
+        "ha_restart_priority": row.ha_restart_priority,
+        "vusbs": len(row.VUSBs),
+        "snapshots": tuple(uuid for _, uuid in taken),
+    }
 
 
 def is_marked(row: rows.VM, source: Source) -> bool:

@@ -13,7 +13,7 @@ from state.run import Run, Status
 from tests.engine import crashes
 from tests.workflows import stage as stages_module
 from tests.workflows.stage import Stage
-from workflows import reclaim
+from workflows import reclaim, reclaim_plans
 from workflows.outcome import Request
 from workflows.policy import CURES, Policy, ReclaimPolicy
 from workflows.reclaim import RECLAIM
@@ -411,6 +411,19 @@ def test_a_crash_at_every_call_of_a_cure_changes_nothing(stages: Stages, cure: s
     """The process dies before and after each XenAPI call that changes something: the end is the same."""
     places = stages_module.crash_everywhere(lambda: holder(pool(stages, cure, hosts=1)), for_port, assert_proven)
     assert places >= 2
+
+
+def test_the_plan_names_the_cures_that_would_follow(stages: Stages) -> None:
+    """The numbers, who is waited for, and the calls of what is allowed; a port that lost nothing gets no call."""
+    stage = pool(stages, REPLUG, RESTART)
+    stage.simulated.add_vm("at work", host="host1")
+    stage.simulated.control.leak("host1", "SR-IOV", 1)
+    looks = {look.name: look for look in stage.port.look_at_ports()}
+    plans = [reclaim_plans.of_port(look, stage.ledger.account(look), stage.policy.reclaim) for _, look in sorted(looks.items())]
+    assert plans[0].sentences[0] == "host1/eth1: 4 VFs = 2 free + 1 in use + 1 missing"
+    assert "when nobody uses it (now at work)" in plans[0].sentences[2]
+    assert [call for call in plans[0].calls if call.startswith(("PIF", "host"))] == ["PIF.unplug", "PIF.plug", "host.restart_agent"]
+    assert (plans[1].sentences[1], plans[1].calls) == ("nothing is lost that no other run holds: done", ())
 
 
 def test_the_ladder_is_what_the_configuration_names() -> None:
