@@ -30,7 +30,7 @@ def take(world: World, data: Data) -> Wait | None:
 
 def _found(world: World, data: Data) -> bool:
     """Look among the snapshots that the VM did not have before; the newest first."""
-    for uuid in reversed(world.pool.vm(data["vm"]).snapshots):
+    for uuid in reversed(world.pool.condition(data["vm"]).snapshots):
         if uuid not in data["snapshots"] and _name(world, uuid) == data["name"]:
             data["snapshot"] = uuid
             return True
@@ -39,7 +39,7 @@ def _found(world: World, data: Data) -> bool:
 
 def _name(world: World, snapshot: str) -> str:
     try:
-        return world.pool.vm(snapshot).name
+        return world.pool.condition(snapshot).name
     except Gone:
         return ""
 
@@ -104,6 +104,6 @@ def at_work(world: World, data: Data) -> Outcome | None:
     if task and isinstance(world.pool.task(task), Pending):
         return Wait("the snapshot is still being taken", on=wake_on_task(world.pool.name, task))
     data.pop(f"task:{TAKING}", None)
-    if "snapshot" in world.pool.vm(data["vm"]).current_operations:
+    if "snapshot" in world.pool.condition(data["vm"]).current_operations:
         return Wait("the snapshot is still being taken", on=wake_on_object(world.pool.name, "vm", data["vm"]))
     return None

@@ -46,11 +46,11 @@ class HeldPCI:
 
 
 @dataclass(frozen=True, slots=True)
-class VM:
-    """A VM, template or snapshot.
+class Condition:
+    """A VM, template or snapshot, without its VIFs and what it holds: all that its own record says.
 
-    *resident_on*, *scheduled_on*, *affinity* are host uuids or None. *held*: its attached PCI devices. *vusbs*: how many VUSBs it has.
-    *snapshots*: uuids, oldest first. Its disks are asked for by themselves (`ports.Looking.disks`).
+    *resident_on*, *scheduled_on*, *affinity* are host uuids or None. *vusbs*: how many VUSBs it has. *snapshots*: uuids, oldest first.
+    Its disks are asked for by themselves (`ports.Looking.disks`).
     """
 
     uuid: str
@@ -69,10 +69,16 @@ class VM:
     other_config: Mapping[str, str]
     tags: tuple[str, ...]
     ha_restart_priority: str
-    vifs: tuple[VIF, ...]
-    held: tuple[HeldPCI, ...]
     vusbs: int
     snapshots: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VM(Condition):
+    """A VM, template or snapshot with all its VIFs, in order of device, and *held*: its attached PCI devices."""
+
+    vifs: tuple[VIF, ...]
+    held: tuple[HeldPCI, ...]
 
     @property
     def sriov_vifs(self) -> tuple[VIF, ...]:

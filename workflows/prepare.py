@@ -118,7 +118,7 @@ def shut_down(world: World, data: Data) -> Outcome:
     """Halt it with its guest's help; when the policy's patience is over, give up or pull the plug, as the policy says."""
     if not _parks(data):
         return Done("it goes on running: nothing of it is touched" if data["ran"] else "it is halted")
-    return powering.halt(world, data, world.pool.vm(data["vm"])) or DONE
+    return powering.halt(world, data, world.pool.condition(data["vm"])) or DONE
 
 
 def park_vifs(world: World, data: Data) -> Outcome:

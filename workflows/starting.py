@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from workflows import parking, placing, powering, room
-from workflows.objects import VM
+from workflows.objects import Condition
 from workflows.outcome import Done, Outcome, Stuck, Wait
 from workflows.ports import Denied, Refused, Transient
-from workflows.tasks import carried_out
+from workflows.tasks import carried_out, over
 from workflows.workflow import Data
 from workflows.world import World
 
@@ -27,10 +27,11 @@ def reason_of(world: World, data: Data) -> str:
 
 def started(world: World, data: Data) -> Outcome:
     """Run the VM again, if it ran. Stuck, with all that was tried, when nothing works."""
-    vm = world.pool.vm(data["vm"])
+    vm = world.pool.condition(data["vm"])
     if not data["ran"]:
         return Done("it was halted before, and stays so")
     if vm.power_state == "Running":
+        over(world, data, "start")
         data["ran_again"] = True
         return Done("it runs")
     if vm.power_state == "Halted" and data.get("ran_again") and not data.get("task:start"):
@@ -48,7 +49,7 @@ def in_words(data: Data) -> list[str]:
     return [*said, *(["it runs on the fallback network until its next halt"] if data.get("fallen_back") else [])]
 
 
-def _by_policy(world: World, data: Data, vm: VM) -> Outcome:
+def _by_policy(world: World, data: Data, vm: Condition) -> Outcome:
     """From the rung that it stands on, downwards."""
     rungs = ("home", *world.policy.backup.no_vf)
     data.setdefault("refusals", [])
@@ -68,7 +69,7 @@ def _by_policy(world: World, data: Data, vm: VM) -> Outcome:
     )
 
 
-def _rung(world: World, data: Data, vm: VM, rung: str) -> Outcome | None:
+def _rung(world: World, data: Data, vm: Condition, rung: str) -> Outcome | None:
     """One way to start it; None when it does not work."""
     if rung == "wait":
         return _when_there_is_room(world, data, vm)
@@ -81,7 +82,7 @@ def _rung(world: World, data: Data, vm: VM, rung: str) -> Outcome | None:
     return _on_one_of(world, data, vm, rung)
 
 
-def _on_one_of(world: World, data: Data, vm: VM, rung: str) -> Outcome | None:
+def _on_one_of(world: World, data: Data, vm: Condition, rung: str) -> Outcome | None:
     """Where it ran, or on one host after the other that has room."""
     if "hosts" not in data:
         data["hosts"] = list(_hosts(world, data, rung))
@@ -109,7 +110,7 @@ def _hosts(world: World, data: Data, rung: str) -> Iterator[str]:
     yield from found[1:]
 
 
-def _when_there_is_room(world: World, data: Data, vm: VM) -> Outcome | None:
+def _when_there_is_room(world: World, data: Data, vm: Condition) -> Outcome | None:
     """Look now and then until a host has room, as long as the policy says."""
     since = datetime.fromisoformat(data.setdefault("waiting_for_room_since", world.now.isoformat()))
     outcome = _on_one_of(world, data, vm, "wait")
@@ -120,7 +121,7 @@ def _when_there_is_room(world: World, data: Data, vm: VM) -> Outcome | None:
     return Wait("no host has room for the VM", at_most=min(left, LOOK_FOR_ROOM)) if left > timedelta() else None
 
 
-def _without_vf(world: World, data: Data, vm: VM) -> Outcome | None:
+def _without_vf(world: World, data: Data, vm: Condition) -> Outcome | None:
     """On the fallback network, with the same MACs; its VIFs are put right at its next halt."""
     if data.get("fallen_back"):
         outcome = _start(world, data, vm, None)
@@ -141,12 +142,12 @@ def _without_vf(world: World, data: Data, vm: VM) -> Outcome | None:
     return Wait("no VF is free: its VIFs are on the fallback network, and it is started there", at_most=timedelta())
 
 
-def _start(world: World, data: Data, vm: VM, host: str | None) -> Outcome | None:
+def _start(world: World, data: Data, vm: Condition, host: str | None) -> Outcome | None:
     """Start it there; None, with the refusal noted, when that does not work."""
     seen = [vm]
 
     def runs() -> bool:
-        return (seen.pop() if seen else world.pool.vm(vm.uuid)).power_state == "Running"
+        return (seen.pop().power_state if seen else world.pool.power_state(vm.uuid)) == "Running"
 
     try:
         waiting = carried_out(world, data, "start", lambda: world.pool.begin_start(vm.uuid, host), runs)

@@ -1,5 +1,7 @@
 """What the port shows of a pool, over the wire, held against XenAPI's records."""
 
+import dataclasses
+
 import pytest
 
 from tests.xapi.acting import Bench, Until, Workbench
@@ -107,7 +109,7 @@ def test_a_vm_that_is_gone_is_gone(bench: Bench) -> None:
     vm = lab.vm("web-01")
     lab.port.vm(vm.uuid)
     lab.pool.destroy_vm(vm.uuid)
-    for read in (lab.port.vm, lab.port.power_state, lab.port.host, lab.port.possible_hosts):
+    for read in (lab.port.vm, lab.port.condition, lab.port.power_state, lab.port.host, lab.port.possible_hosts):
         with pytest.raises(Gone):
             read(vm.uuid)
     assert not lab.port.vm_exists(vm.uuid)
@@ -254,3 +256,17 @@ def test_a_restart_of_the_toolstack_is_waited_out(bench: Bench, until: Until) ->
     vm = lab.vm("web-01")
     lab.pool.control.toolstack_restart(0.3)
     until(lambda: lab.port.vm(vm.uuid).power_state == "Running")
+
+
+def test_the_condition_of_a_vm_is_what_its_record_says_in_one_call(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the VM itself, but for its VIFs and what it holds."""
+    lab = bench(hosts=1, vms=1)
+    vm = lab.vm("web-01")
+    lab.pool.add_snapshot(vm.uuid, "before")
+    vm = lab.port.vm(vm.uuid)
+    made = counted(lab, monkeypatch)
+    condition = lab.port.condition(vm.uuid)
+    assert made == ["VM.get_record"]
+    names = [field.name for field in dataclasses.fields(condition)]
+    assert {name: getattr(condition, name) for name in names} == {name: getattr(vm, name) for name in names}
+    assert set(names) == {field.name for field in dataclasses.fields(vm)} - {"vifs", "held"}
