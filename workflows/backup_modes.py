@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from workflows import parking
+from workflows import downtime, parking
 from workflows.objects import VM, Disk, Network, PoolFacts
 from workflows.policy import BackupPolicy
 
@@ -90,8 +90,9 @@ def _to_vusbs(vm: VM) -> Iterator[str]:
 def _to_blocks(vm: VM, mode: Mode, policy: BackupPolicy) -> Iterator[str]:
     needed = [*OPERATIONS[mode.name], *(["hard_shutdown"] if mode.parks and policy.shutdown == "hard" else [])]
     for operation in needed:
-        if operation in vm.blocked_operations:
-            yield f"VM {vm.name}: {operation} is blocked: {vm.blocked_operations[operation] or 'no reason is given'}"
+        why = vm.blocked_operations.get(operation)
+        if why is not None and not why.startswith(downtime.WAITING):  # a start of ours passes a guard that only waits for a halt
+            yield f"VM {vm.name}: {operation} is blocked: {why or 'no reason is given'}"
 
 
 def _to_protection(vm: VM, mode: Mode, facts: PoolFacts) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The moment that an administrator chooses: `--when next-halt`."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -8,6 +9,7 @@ from state.run import ACTIVE, Run, Status
 from tests.engine import crashes, waiting
 from tests.workflows.assigning import Stages, asking, bare, left_wrong, returning, started
 from tests.workflows.stage import Stage
+from workflows import prepare
 from workflows.assign import ASSIGN
 from workflows.objects import VM
 from workflows.outcome import wake_on_object
@@ -125,6 +127,27 @@ def test_another_run_may_take_the_vm_down_meanwhile(stages: Stages) -> None:
     assert halted(stage, vm, run_id).status is Status.DONE
     assert {vif.device for vif in stage.port.vm(vm.uuid).vifs} == {"0", "3", "5"}
     assert stage.port.vm(vm.uuid).blocked_operations == {}
+
+
+def test_a_backup_goes_on_meanwhile(stages: Stages) -> None:
+    """It takes the VM down and up again past the guard; that is no halt by somebody, and the run waits on."""
+    stage = stages(vms=2)
+    vm = stage.with_vf()
+    run_id = parked(stage, vm, device="3")
+    backup = stage.submit(prepare.request("lab", vm, mode="offline", hold=timedelta(seconds=1), retention=timedelta()))
+    for _ in range(20):
+        if stage.settle(backup).status is Status.DONE:
+            break
+        stage.wake(wake_on_object(stage.pool.name, "vm", vm.uuid))
+        stage.settle(run_id)
+        stage._move_to(stage.at(backup))
+    assert stage.at(backup).status is Status.DONE, stage.story(backup)
+    stage.finish(*(run.id for run in stage.runs(ACTIVE) if run.id != run_id))
+    stage.wake(wake_on_object(stage.pool.name, "vm", vm.uuid))
+    assert GUARDED in stage.settle(run_id).reason
+    now = stage.port.vm(vm.uuid)
+    assert (now.power_state, len(now.held), set(now.blocked_operations)) == ("Running", 1, {"start", "start_on"})
+    assert halted(stage, vm, run_id).status is Status.DONE
 
 
 def test_a_vm_that_its_host_would_have_started_is_started(stages: Stages) -> None:
