@@ -24,6 +24,10 @@ COMMANDS = (
     "simulate",
     "workflow",
     "workflow show",
+    "backup",
+    "backup prepare",
+    "backup release",
+    "recover",
     "sriov",
     "sriov enable",
 )

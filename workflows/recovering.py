@@ -1,27 +1,38 @@
 """What is to be put right in a pool that shows marks of ours, by those marks alone: our rows may be lost."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
+from typing import Any
 
 from workflows import backup_snapshots, parking, put_right, release_backup
 from workflows.objects import VM
 from workflows.outcome import Request
 
 
-def requests(pool: str, marked: Iterable[VM], now: datetime) -> list[Request]:
-    """A run for every VM and every snapshot of ours; those that have an active run already are not doubled by it.
+def requests(pool: str, marked: Iterable[VM], at_work: Collection[str], now: datetime) -> list[Request]:
+    """A run for every VM and every snapshot of ours, but for VMs (uuids) that a run is *at_work* on: that goes on by itself.
 
     A VM that stands on an ordinary network for its backup, within its time, is left to the release of its snapshot.
     """
     everything = list(marked)
     vms = {vm.uuid: vm for vm in everything if not (vm.is_snapshot or vm.is_template)}
-    wanted = [put_right.request(pool, vm.uuid, vm.name) for vm in vms.values() if not _waits_for_release(vm, now)]
+    wanted = [
+        put_right.request(pool, vm.uuid, vm.name) for vm in vms.values() if vm.uuid not in at_work and not _waits_for_release(vm, now)
+    ]
     for snapshot in everything:
-        note = backup_snapshots.read(snapshot)
-        if note is not None:
+        note = backup_snapshots.read(snapshot) or _unmarked(snapshot, now)
+        if note is not None and note["vm"] not in at_work:
             vm = vms.get(note["vm"])
             wanted.append(release_backup.again(pool, note, parking.own_note(vm) if vm else None))
     return wanted
+
+
+def _unmarked(snapshot: VM, now: datetime) -> dict[str, Any] | None:
+    """What would stand on a snapshot whose run died before it was marked: it has the VM's note, and the run in its name."""
+    note = parking.read(snapshot) if snapshot.is_snapshot else None
+    if note is None or backup_snapshots.NOTE in snapshot.other_config or not snapshot.name.endswith(f"(run {note['run'][:8]})"):
+        return None
+    return {"snapshot": snapshot.uuid, "vm": note["vm"], "run": note["run"], "until": now.isoformat()}
 
 
 def _waits_for_release(vm: VM, now: datetime) -> bool:

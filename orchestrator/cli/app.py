@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import assign, backup, demo, doctor, init, reclaim, release, runs, serve, simulate, sriov, vfs, workflow
+from orchestrator.cli import assign, backup, demo, doctor, init, reclaim, recover, release, runs, serve, simulate, sriov, vfs, workflow
 
 app = typer.Typer(
     name="vfo",
@@ -20,6 +20,7 @@ for command in (demo.demo, init.init, doctor.doctor, serve.serve, vfs.vfs, runs.
     app.command()(command)
 app.command()(assign.assign)
 app.command()(release.release)
+app.command()(recover.recover)
 app.add_typer(backup.app)
 app.add_typer(sriov.app)
 app.add_typer(workflow.app)

@@ -1,0 +1,84 @@
+"""Backups as people meet them: by command, with the daemon in a process of its own, and without it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from tests.journey import kills
+from tests.journey.lab import Lab, wait_until
+from tests.workflows import checker
+
+
+def typed(lab: Lab, *words: str) -> tuple[int, str]:
+    """Type a command in the lab's folder: its exit code and what it said."""
+    command = [sys.executable, "-m", "orchestrator", *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=lab.folder, timeout=100, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def names(lab: Lab) -> list[str]:
+    return sorted(lab.client.running_with_a_vf().values())
+
+
+def traces(lab: Lab) -> list[str]:
+    return checker.left_over(kills.look(lab))
+
+
+def test_a_vm_is_prepared_by_command_and_released(lab: Callable[..., Lab]) -> None:
+    """`--wait` ends when the snapshot is there and the VM runs again; the release takes everything away."""
+    here = lab("--hosts", "1", "--vms", "4")
+    before = kills.look(here)
+    daemon = here.serve()
+    code, said = typed(here, "backup", "prepare", *names(here), "--wait")
+    assert (code, "prepared: snapshot" in said) == (0, True), said
+    assert len(names(here)) == 2
+    assert len([row for row in kills.look(here).records["VM"].values() if row["is_a_snapshot"]]) == 2
+    code, said = typed(here, "backup", "release", *names(here), "--wait")
+    assert (code, "released by" in said) == (0, True), said
+    daemon.stop()
+    assert checker.complaints(before, kills.look(here)) == []
+    assert checker.rows_left_over(here.store) == []
+
+
+def test_recover_brings_everything_home_without_daemon_and_database(lab: Callable[..., Lab]) -> None:
+    """Killed in the middle of its backups, and the database is gone: the notes in the pool are enough (stories 1 and 2)."""
+    here = lab("--hosts", "1", "--vms", "6", "--speed", "0.05")
+    before = kills.look(here)
+    daemon = here.serve()
+    assert typed(here, "backup", "prepare", *names(here))[0] == 0
+
+    def one_is_away() -> bool:
+        return any("on the parking network" in trace for trace in traces(here))
+
+    wait_until(one_is_away, 30, "a VIF is parked")
+    daemon.kill()
+    here.store.close()
+    for file in here.folder.glob("vfo.sqlite3*"):
+        file.unlink()
+    code, said = typed(here, "recover", "--dry-run", "--json")
+    planned: list[dict[str, Any]] = json.loads(said)
+    assert (code, len(planned) >= 1, {row["run"] for row in planned}) == (0, True, {None})
+    code, said = typed(here, "recover")
+    assert code == 0, said
+    after = kills.look(here)
+    assert [
+        line for line in checker.complaints(before, after) if "snapshot" not in line and "disk" not in line and "vfo backup of" not in line
+    ] == []
+
+
+def test_recover_takes_up_what_a_crash_left(lab: Callable[..., Lab]) -> None:
+    """With the database, the runs themselves go on; the daemon need not be there."""
+    here = lab("--hosts", "1", "--vms", "6", "--speed", "0.05")
+    before = kills.look(here)
+    daemon = here.serve()
+    assert typed(here, "backup", "prepare", *names(here), "--hold", "2s")[0] == 0
+    wait_until(lambda: any("on the parking network" in trace for trace in traces(here)), 30, "a VIF is parked")
+    daemon.kill()
+    code, said = typed(here, "recover")
+    assert code == 0, said
+    code, said = typed(here, "recover")
+    assert code == 0, said
+    assert checker.complaints(before, kills.look(here)) == []
+    assert checker.rows_left_over(here.store) == []
