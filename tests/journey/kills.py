@@ -3,8 +3,8 @@
 import random
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 
 from sqlmodel import func, select
@@ -23,6 +23,7 @@ from workflows.outcome import Request
 LONGEST = 240.0
 LONGEST_LIFE = 4.0
 MOST = 50
+DISTURBANCES = 4
 
 
 def vms(lab: Lab) -> tuple[VM, ...]:
@@ -70,6 +71,28 @@ def kill_through(lab: Lab, kills: int, seed: int) -> int:
     finally:
         daemon.stop()
     return hits
+
+
+@contextmanager
+def disturbed(lab: Lab, methods: Sequence[str], seed: int) -> Iterator[None]:
+    """While the block runs the coordinator's toolstack restarts now and then, and some calls of these methods are cut, before or after."""
+    chance, over = random.Random(seed), threading.Event()
+
+    def disturb() -> None:
+        for _ in range(DISTURBANCES):
+            for method in methods:
+                lab.control("cut", method=method, when=chance.choice(["before", "after"]), times=2)
+            if over.wait(chance.uniform(1, 3)):
+                return
+            lab.control("toolstack-restart", seconds=0.3)
+
+    thread = threading.Thread(target=disturb, name="disturbance", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def ended_otherwise(lab: Lab) -> list[str]:

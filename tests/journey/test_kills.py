@@ -14,6 +14,14 @@ from workflows.downtime import When
 RUNS = 50
 KILLS = 8
 POOL = ("--hosts", "4", "--vfs", "64", "--vms", str(2 * RUNS), "--speed", "0.02")
+CUT = (
+    "Async.VM.start",
+    "Async.VM.clean_shutdown",
+    "Async.VM.snapshot",
+    "VIF.move",
+    "VM.add_to_other_config",
+    "VM.add_to_blocked_operations",
+)
 SECOND = "5"  # the device of a second VIF
 
 
@@ -70,5 +78,20 @@ def test_killed_while_backups_and_assignments_want_the_same_vms(lab: Callable[..
     with_two = {vm.uuid: vm for vm in kills.vms(here)}
     kills.submit(here, (release.request("lab", with_two[vm.uuid], [SECOND], When.now) for vm in chosen))
     kills.kill_through(here, 2, seed=5)
+    assert kills.ended_otherwise(here) == []
+    assert kills.wrong(here, before) == []
+
+
+@pytest.mark.timeout(600)
+def test_killed_while_the_toolstack_restarts_and_answers_are_cut(lab: Callable[..., Lab]) -> None:
+    """Tasks are forgotten, calls take effect without an answer, the process dies: every VM is as it was."""
+    here = lab(*POOL)
+    before = kills.look(here)
+    chosen = [vm for vm in kills.vms(here) if vm.held][:RUNS]
+    hold = timedelta(seconds=1)
+    kills.submit(here, (prepare.request("lab", vm, mode="offline", hold=hold, retention=timedelta()) for vm in chosen))
+    with kills.disturbed(here, CUT, seed=6):
+        kills.kill_through(here, KILLS // 2, seed=6)
+    assert any("CONNECTION_CUT" in said for said in here.said())
     assert kills.ended_otherwise(here) == []
     assert kills.wrong(here, before) == []
