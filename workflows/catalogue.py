@@ -1,17 +1,17 @@
 """Every workflow there is, by name."""
 
 from workflows.assign import ASSIGN
+from workflows.bring_back import BRING_BACK
 from workflows.clean_up import CLEAN_UP
 from workflows.disable import DISABLE
 from workflows.enable import ENABLE
 from workflows.prepare import PREPARE
 from workflows.put_right import PUT_RIGHT
-from workflows.reboot import REBOOT
 from workflows.reclaim import RECLAIM
 from workflows.release import RELEASE
 from workflows.release_backup import RELEASE as RELEASE_BACKUP
 from workflows.workflow import Workflow
 
-EVERY = (RECLAIM, ASSIGN, RELEASE, PREPARE, RELEASE_BACKUP, PUT_RIGHT, ENABLE, DISABLE, REBOOT, CLEAN_UP)
+EVERY = (RECLAIM, ASSIGN, RELEASE, PREPARE, RELEASE_BACKUP, PUT_RIGHT, ENABLE, DISABLE, BRING_BACK, CLEAN_UP)
 
 WORKFLOWS: dict[str, Workflow] = {workflow.name: workflow for workflow in EVERY}

@@ -67,6 +67,16 @@ def started_by_the_boot(pool: Pool, besides: Iterable[str]) -> list[Guest]:
     ]
 
 
+def restart_note(vm: VM) -> dict[str, str] | None:
+    """What our note says of the reboot that the VM was shut down for: *vm*, *run*, *host*; None: there is none, or it is another VM's."""
+    try:
+        note = json.loads(vm.other_config.get(RESTART, "{}"))
+    except ValueError:
+        return None
+    ours = isinstance(note, dict) and note.get("vm") == vm.uuid and not vm.is_snapshot and not vm.is_template
+    return {key: str(note.get(key, "")) for key in ("vm", "run", "host")} if ours else None
+
+
 def look(pool: Pool, guest: Guest) -> VM | None:
     """The VM now; None, and noted so, when it is gone."""
     try:

@@ -30,6 +30,34 @@ def fresh(host: Host) -> Memo:
     return {"uuid": host.uuid, "name": host.name, "stage": STAGES[0].__name__, "guests": [], "guarded": []}
 
 
+def lost(uuid: str, name: str, host: Host | None, waiting: list[Guest]) -> Memo:
+    """What is known of a host whose run was lost, by its mark: from there it is brought back. *host* None: it is not in the pool."""
+    memo: Memo = {
+        "uuid": uuid,
+        "name": name,
+        "stage": come_back.__name__,
+        "guests": waiting,
+        "turned_back": "its run was lost",
+        "by_will": True,
+    }
+    if host is None:
+        return {**memo, "ejected": True, "stage": start_again.__name__}
+    return {**memo, "was_enabled": _mark(host).get("was_enabled", False)}
+
+
+def run_at(host: Host) -> str:
+    """The run that has the host at work, by the mark on it; "" when none has."""
+    return str(_mark(host).get("run", ""))
+
+
+def _mark(host: Host) -> dict[str, Any]:
+    try:
+        found = json.loads(host.other_config.get(AT_WORK, "{}"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def turn_back(memo: Memo) -> None:
     """The run is given up: it is not rebooted, if that has not begun; from here on the stages bring it back."""
     memo["turned_back"] = memo.get("turned_back") or "given up"
@@ -105,8 +133,8 @@ def _in_the_way(host: Host, memo: Memo, found: list[Guest]) -> list[str]:
 
 def bar(world: World, memo: Memo) -> Outcome | None:
     """Let no VM start there any more."""
-    names = [guest["name"] for guest in memo["guests"] if guest["how"] == "stop"]
-    world.pool.note_host(memo["uuid"], AT_WORK, json.dumps({"run": str(world.run_id), "since": world.now.isoformat(), "stops": names}))
+    mark = {"run": str(world.run_id), "since": world.now.isoformat(), "was_enabled": memo["was_enabled"]}
+    world.pool.note_host(memo["uuid"], AT_WORK, json.dumps(mark))
     for guest in memo["waking"]:
         try:
             world.pool.block(guest["vm"], guests.STARTS, _reason(world))
@@ -213,10 +241,9 @@ def _booted_anew(host: Host, memo: Memo) -> bool:
 def come_back(world: World, memo: Memo) -> Outcome | None:
     """Wait until it is really back: live, booted anew, its toolstack started anew."""
     host = world.pool.host(memo["uuid"])
-    if "booted" not in memo:
-        return None
     rebooted = memo.get("asked") or ("going" in memo and ("task" in memo or _has_gone(host, memo)))
-    if host.live and (not rebooted or _booted_anew(host, memo)):
+    goes = bool(GOING.intersection(host.current_operations))
+    if host.live and not goes and (not rebooted or _booted_anew(host, memo)):
         return None
     memo["asked"] = memo.get("asked") or bool(rebooted)
     since = _since(world, memo, "away_since")

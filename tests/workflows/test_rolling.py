@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from state.run import Status
+from tests.engine import crashes
 from tests.journey.lab import wait_until
 from tests.workflows.sriov_scene import ALWAYS, Scene, policy
 from tests.workflows.stage import Stage
-from workflows import reboot, rebooting
+from workflows import bring_back, rebooting
+from workflows.bring_back import BRING_BACK
 from workflows.policy import Policy
-from workflows.rolling import Consent
 from workflows.wanted import RebootPolicy
 from workflows.windows import Window
 
@@ -308,11 +309,43 @@ def test_a_host_that_is_ejected_while_it_reboots_costs_no_vm(stages: Stages) -> 
     assert scene.stage.vm(name).power_state == "Running"
 
 
-def test_a_host_can_be_rebooted_for_another_reason(stages: Stages) -> None:
-    """reboot-host goes through the same stages, once."""
-    scene = Scene(stages, hosts=2, vms=4, modprobe=False)
-    uuid = next(host.uuid for host in scene.stage.port.hosts() if host.name == "host2")
-    run = scene.stage.run(reboot.request("lab", uuid, "host2", "a VF is lost", Consent("window")))
+@pytest.mark.parametrize("words", ["is to shut down", "host2: shut down", "host2 is empty", "host2 was asked to reboot", "host2 reboots"])
+def test_with_the_database_lost_the_marks_in_the_pool_bring_everything_back(stages: Stages, words: str) -> None:
+    """The host is in service and every VM runs with its VF, by `vfo recover` alone (story 2)."""
+    scene = Scene(stages, hosts=2, vfs=1, vms=4)
+    run_id = scene.begin()
+    scene.until(run_id, words)
+    with scene.stage.store.write() as session:
+        for table in ("history", "hold", "run"):
+            session.connection().exec_driver_sql(f"DELETE FROM {table}")
+    wanted = bring_back.requests("lab", scene.stage.port.hosts(), scene.stage.port.marked(), ())
+    assert [request.title for request in wanted] == ["host host2"]
+    run = scene.stage.run(wanted[0])
     assert run.status is Status.DONE, run.reason
-    assert scene.downs == {"host2": 1}
-    assert scene.stage.complaints() == []
+    assert all(host.enabled and host.live for host in scene.stage.port.hosts())
+    assert [one for one in scene.complaints() if "blocked" not in one] == []
+
+
+def test_a_run_that_is_at_work_sees_to_its_host_itself(stages: Stages) -> None:
+    """`vfo recover` leaves it alone, and finds nothing when it is over."""
+    scene = Scene(stages, hosts=2, vfs=1, vms=4)
+    run_id = scene.begin()
+    scene.until(run_id, "host2 is empty")
+    assert bring_back.requests("lab", scene.stage.port.hosts(), scene.stage.port.marked(), {str(run_id)}) == []
+    assert scene.stage.finish(run_id).status is Status.DONE
+    assert bring_back.requests("lab", scene.stage.port.hosts(), scene.stage.port.marked(), ()) == []
+
+
+@pytest.mark.parametrize("crash", crashes.of(BRING_BACK), ids=str)
+def test_dead_while_it_brings_back_it_goes_on(stages: Stages, crash: crashes.Crash) -> None:
+    """The end is the same."""
+    scene = Scene(stages, hosts=2, vfs=1, vms=4)
+    run_id = scene.begin()
+    scene.until(run_id, "host2 is empty")
+    with scene.stage.store.write() as session:
+        for table in ("history", "hold", "run"):
+            session.connection().exec_driver_sql(f"DELETE FROM {table}")
+    (wanted,) = bring_back.requests("lab", scene.stage.port.hosts(), scene.stage.port.marked(), ())
+    run = scene.stage.survive(wanted, crash)
+    assert run.status is Status.DONE, run.reason
+    assert scene.complaints() == []
