@@ -12,6 +12,7 @@ import threading
 import time
 from urllib.parse import SplitResult
 
+from orchestrator.xapi.response import Response
 from orchestrator.xapi.tls import CONNECT_SECONDS, Trust
 
 KEPT = 16
@@ -53,6 +54,7 @@ class _HTTP(http.client.HTTPConnection):
     """One connection, that never opens itself again, over TLS where there is *trust*."""
 
     auto_open = 0
+    response_class = Response
 
     def __init__(self, host: str, port: int, trust: Trust | None) -> None:
         super().__init__(host, port, timeout=CONNECT_SECONDS)
