@@ -14,7 +14,7 @@ from orchestrator.xapi import doctor
 from orchestrator.xapi.client import Client
 from orchestrator.xapi.pool import PoolPort
 from state.store import Store, Unusable
-from workflows.policy import Policy, ReclaimPolicy
+from workflows.policy import Policy
 from workflows.ports import LockedOut, Pool
 
 
@@ -82,9 +82,8 @@ def absent(name: str) -> Pool:
 
 def policy(loaded: Loaded) -> Policy:
     """What the steps are told of the configuration."""
-    reclaim = loaded.settings.reclaim
     return Policy(
-        reclaim=ReclaimPolicy(grace=reclaim.grace, looks=reclaim.looks, settle=reclaim.settle, allow=frozenset(reclaim.allow)),
+        reclaim=loaded.settings.reclaim.policy(),
         backup=loaded.settings.backup.policy(),
         reboot=loaded.settings.reboot.policy(),
         sriov={name: wanted.policy(name) for name, wanted in loaded.settings.sriov.items()},

@@ -14,13 +14,15 @@ from orchestrator.metrics import Metrics
 from state import ports, runs
 from state.run import Status
 from state.store import Store
-from workflows import clean_up, reclaim
+from workflows import clean_up, cures, reclaim, release_halted
+from workflows.policy import ReclaimPolicy
 from workflows.ports import PoolError
 
 logger = logging.getLogger(__name__)
 
 AGAIN_AFTER = timedelta(seconds=15)
 LOOK_UP = timedelta(seconds=2)
+DEFAULTS = ReclaimPolicy()
 
 
 class Reconciler:
@@ -29,8 +31,15 @@ class Reconciler:
     Two processes that reconcile at once, while the one takes over from the other, do no harm: a port has one run at a time.
     """
 
-    def __init__(
-        self, access: PoolAccess, store: Store, engine: Engine, metrics: Metrics, every: timedelta, is_ours: Callable[[], bool]
+    def __init__(  # noqa: PLR0913, PLR0917 - the four things it joins, when, and the policy
+        self,
+        access: PoolAccess,
+        store: Store,
+        engine: Engine,
+        metrics: Metrics,
+        every: timedelta,
+        is_ours: Callable[[], bool],
+        policy: ReclaimPolicy = DEFAULTS,
     ) -> None:
         self._access = access
         self._store = store
@@ -38,6 +47,7 @@ class Reconciler:
         self._metrics = metrics
         self._every = every
         self._is_ours = is_ours
+        self._policy = policy
 
     def run(self, stop: threading.Event) -> None:
         """Reconcile until *stop* is set."""
@@ -59,6 +69,7 @@ class Reconciler:
             self._retry_those_at_rest(accounts)
             self._retry_those_of_lost_ports(accounts)
             self._clean_up()
+            self._follow_the_halted()
         except PoolError as error:
             logger.warning("pool %s: its ports could not be accounted for: %s", self._access.name, error)
             return False
@@ -68,11 +79,13 @@ class Reconciler:
         return True
 
     def _retry_those_at_rest(self, accounts: reconcile.Accounts) -> None:
-        """Take up the runs that are stuck because no look could be trusted, where looks can be now."""
+        """Take up the runs that are stuck because no look could be trusted, or for want of a cure, where that is otherwise now."""
         with self._store.read() as session:
             stuck = runs.listed(session, statuses={Status.STUCK}, pool=self._access.name)
         for run in stuck:
-            if run.workflow == reclaim.NAME and "in_flight" in (run.evidence or {}) and reconcile.at_rest(run.data, accounts):
+            evidence = (run.evidence or {}) if run.workflow == reclaim.NAME else {}
+            at_rest = "in_flight" in evidence and reconcile.at_rest(run.data, accounts)
+            if at_rest or cures.has_more_to_try(evidence, self._policy.allow):
                 self._retry(run.id)
 
     def _retry_those_of_lost_ports(self, accounts: reconcile.Accounts) -> None:
@@ -90,6 +103,16 @@ class Reconciler:
             return
         with self._store.read() as session:
             wanted = clean_up.requests(self._access.name, marked, partial(runs.is_over, session), utc_now())
+            wanted = [request for request in wanted if not runs.failed_on(session, request)]
+        for request in wanted:
+            self._engine.submit(request)
+
+    def _follow_the_halted(self) -> None:
+        """Where the policy says that VMs which stay halted lose their VFs: a run for each that is halted, parked until then."""
+        if self._policy.halted_longer_than is None:
+            return
+        wanted = [release_halted.request(self._access.name, vm, utc_now()) for vm in self._access.port.vms() if release_halted.concerns(vm)]
+        with self._store.read() as session:
             wanted = [request for request in wanted if not runs.failed_on(session, request)]
         for request in wanted:
             self._engine.submit(request)

@@ -181,4 +181,5 @@ class Daemon:
 
     def _reconciler(self, access: PoolAccess) -> Reconciler:
         meters = self._listeners[access.name].meters
-        return Reconciler(access, self._store, self._engine, self._metrics, self._settings.reclaim.every, lambda: meters.active)
+        every, policy = self._settings.reclaim.every, self._policy.reclaim
+        return Reconciler(access, self._store, self._engine, self._metrics, every, lambda: meters.active, policy)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import update
 
 from orchestrator import reconcile
 from orchestrator.bootstrap import PoolAccess
@@ -26,6 +27,7 @@ from state.run import Run, Status
 from state.store import Store
 from workflows import reclaim
 from workflows.outcome import Request
+from workflows.policy import ReclaimPolicy
 from workflows.ports import PortAccount, PortLook
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -59,6 +61,11 @@ class Place:
     def look(self) -> None:
         """Reconcile once."""
         assert self.reconciler._pause() == timedelta(minutes=10)
+
+    def titles(self) -> list[str]:
+        """What all runs are about, newest first."""
+        with self.store.read() as session:
+            return [run.title for run in runs.listed(session, statuses=tuple(Status))]
 
     def run(self, run_id: UUID) -> Run:
         """The run as its row says."""
@@ -117,3 +124,51 @@ def seen(port: str, network: str, *in_flight: str) -> tuple[PortLook, PortAccoun
 def test_only_the_ports_that_a_run_is_about_must_be_at_rest(data: dict[str, Any], at_rest: bool) -> None:
     """Those it names, else those of its networks: taken up too early it would only be stuck again half an hour later."""
     assert reconcile.at_rest(data, [seen("still", "one"), seen("moving", "two", "a start")]) is at_rest
+
+
+def test_a_run_without_a_cure_is_taken_up_when_one_is_allowed(place: Place) -> None:
+    """Stuck because a cure was not allowed, it climbs the ladder when the configuration allows it; otherwise it is left alone."""
+    here = place
+    port = next(look.port for look in here.access.port.look_at_ports())
+    run_id = here.stuck(port, 0)
+    evidence = {"cures": [{"cure": "restart-toolstack", "came_to": "not allowed"}]}
+    with here.store.write() as session:
+        session.connection().execute(update(runs.RUN).where(runs.RUN.c.id == run_id).values(evidence=evidence))
+    here.look()
+    assert here.run(run_id).status is Status.STUCK
+    here.reconciler._policy = ReclaimPolicy(allow=frozenset({"restart-toolstack"}))
+    here.look()
+    assert here.run(run_id).status is Status.READY
+
+
+def test_halted_vms_are_followed_only_where_the_policy_says_so(place: Place) -> None:
+    """One run for each that wants a VF when it starts, once."""
+    here = place
+    here.pool.add_vm("asleep", running=False)
+    here.pool.add_vm("at work")
+    here.pool.add_vm("wants none", running=False, network=None)
+    here.look()
+    assert here.titles() == []
+    here.reconciler._policy = ReclaimPolicy(halted_longer_than=timedelta(days=30))
+    here.look()
+    here.look()
+    assert here.titles() == ["VM asleep"]
+
+
+def test_what_a_run_that_is_over_left_behind_gets_a_run(place: Place) -> None:
+    """A block that names an ended run; where such a run came to nothing, no other follows by itself."""
+    here = place
+    here.pool.add_vm("web", running=False)
+    (vm,) = [vm.uuid for vm in here.access.port.vms()]
+    over = here.stuck("a port", 0)
+    here.access.port.block(vm, ["start"], f"vfo: run {over} did something")
+    here.look()
+    assert here.titles() == ["a port"]
+    with here.store.write() as session:
+        session.connection().execute(update(runs.RUN).where(runs.RUN.c.id == over).values(status=Status.UNDONE))
+    here.look()
+    assert here.titles() == ["VM web", "a port"]
+    with here.store.write() as session:
+        session.connection().execute(update(runs.RUN).where(runs.RUN.c.title == "VM web").values(status=Status.REFUSED, due_at=None))
+    here.look()
+    assert here.titles() == ["VM web", "a port"]

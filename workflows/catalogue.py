@@ -10,8 +10,9 @@ from workflows.put_right import PUT_RIGHT
 from workflows.reclaim import RECLAIM
 from workflows.release import RELEASE
 from workflows.release_backup import RELEASE as RELEASE_BACKUP
+from workflows.release_halted import RELEASE_HALTED
 from workflows.workflow import Workflow
 
-EVERY = (RECLAIM, ASSIGN, RELEASE, PREPARE, RELEASE_BACKUP, PUT_RIGHT, ENABLE, DISABLE, BRING_BACK, CLEAN_UP)
+EVERY = (RECLAIM, ASSIGN, RELEASE, PREPARE, RELEASE_BACKUP, PUT_RIGHT, ENABLE, DISABLE, BRING_BACK, CLEAN_UP, RELEASE_HALTED)
 
 WORKFLOWS: dict[str, Workflow] = {workflow.name: workflow for workflow in EVERY}

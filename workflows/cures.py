@@ -5,7 +5,7 @@ ends where the numbers add up again, and goes on to the next cure where they do 
 (`workflows/replug.py`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from workflows.workflow import Data
 from workflows.world import World
 
 RESET, REPLUG, RESTART, REBOOT = "power-state-reset", "reinit-port", "restart-toolstack", "reboot-in-window"
+NOT_ALLOWED = "not allowed"
 AT_ONCE = timedelta()
 LIKELY, FEW = 8, 2  # of the VMs that last took VFs of a port so many are likely to hold what is lost; and of those that nothing is known of
 RESTARTED_WITHIN = timedelta(minutes=10)
@@ -33,10 +34,15 @@ def begin_anew(data: Data) -> None:
         data.pop(key, None)
 
 
+def has_more_to_try(evidence: Mapping[str, Any], allowed: Collection[str]) -> bool:
+    """Whether a run that is stuck with this evidence was not allowed a cure that is allowed by now."""
+    return any(cure["came_to"] == NOT_ALLOWED and cure["cure"] in allowed for cure in evidence.get("cures", ()))
+
+
 def climb(world: World, data: Data, name: str, cure: Cure) -> Outcome:
     """One rung: the cure, where it is allowed and something is still lost."""
     if name not in world.policy.reclaim.allow:
-        return failed(world, data, name, "not allowed")
+        return failed(world, data, name, NOT_ALLOWED)
     found = proof.lost(world, data)
     return cure(world, data, found) if isinstance(found, list) else found
 

@@ -19,12 +19,14 @@ class ReclaimPolicy:
     is called leaked. *looks*: how many looks, spread over the grace period, must agree on a leak.
     *settle*: how long a port may stay in motion (starts, migrations, boots) before a person is told that no look was possible.
     *allow*: the cures that may be tried, see `CURES`.
+    *halted_longer_than*: VMs that are halted for longer lose their VIFs on SR-IOV networks; None: never.
     """
 
     grace: timedelta = timedelta(seconds=30)
     looks: int = 3
     settle: timedelta = timedelta(minutes=30)
     allow: frozenset[str] = frozenset(CURES[:3])
+    halted_longer_than: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

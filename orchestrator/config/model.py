@@ -13,6 +13,7 @@ from orchestrator.config.backup import Backup
 from orchestrator.config.durations import Duration
 from orchestrator.config.section import Section
 from orchestrator.config.sriov import Maintenance, Reboot, Sriov
+from workflows.policy import ReclaimPolicy
 
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
@@ -94,6 +95,12 @@ class Reclaim(Section):
     """How often all ports are accounted for without a reason."""
     allow: tuple[Cure, ...] = ("forget", "power-state-reset", "reinit-port")
     """The cures that may be tried on lost VFs; "restart-toolstack" and "reboot-in-window" are tried only where they stand here."""
+    halted_longer_than: Duration | None = None
+    """VMs that were seen halted for longer lose their VIFs on SR-IOV networks (release-vf), so that others get the VFs. Left out: never."""
+
+    def policy(self) -> ReclaimPolicy:
+        """As the steps are told it."""
+        return ReclaimPolicy(self.grace, self.looks, self.settle, frozenset(self.allow), self.halted_longer_than)
 
 
 class Listener(Section):

@@ -64,9 +64,18 @@ class Networking(Port):
             return
         if mode != "unknown":
             return
+        self._assert_not_at_work(ENABLING)
+
+    def _assert_not_at_work(self, *methods: str) -> None:
+        """RetryLater while one of these works, on whichever port: a PIF has no current_operations, and a task does not say whose it is.
+
+        It may be the very one that is to be begun, by us before a crash: an unplug that is still at work when its port is plugged would
+        leave the port unplugged.
+        """
         tasks = self._client.fetch(dict[str, rows.Task], "task.get_all_records").values()
-        if any(task.status == "pending" and task.name_label.removeprefix("Async.") == ENABLING for task in tasks):
-            raise RetryLater("SR-IOV is being enabled on a port of the pool")
+        busy = {task.name_label.removeprefix("Async.") for task in tasks if task.status == "pending"} & set(methods)
+        if busy:
+            raise RetryLater(f"a port of the pool is being enabled, plugged or unplugged ({', '.join(sorted(busy))})")
 
     def begin_plug(self, pif: str) -> str:
         """PIF.plug; of an SR-IOV logical PIF it enables what was left by a create that failed."""
@@ -75,6 +84,7 @@ class Networking(Port):
             row = self._client.fetch(rows.PIF, "PIF.get_record", ref)
             for sriov in row.sriov_logical_PIF_of:
                 self._assert_made(sriov)
+            self._assert_not_at_work("PIF.plug", "PIF.unplug")
             return self._start("PIF.plug", ref)
 
         return self._on("PIF", pif, act)
@@ -88,6 +98,7 @@ class Networking(Port):
                 raise Refused("PIF_IS_MANAGEMENT_INTERFACE", (pif,))
             for sriov in row.sriov_logical_PIF_of:
                 self._assert_made(sriov)
+            self._assert_not_at_work("PIF.plug", "PIF.unplug")
             return self._start("PIF.unplug", ref)
 
         return self._on("PIF", pif, act)

@@ -80,7 +80,7 @@ def test_an_enable_whose_task_was_lost_is_not_begun_again(bench: Bench, until: U
         lambda: lab.port.begin_plug(logical(half)),
         lambda: lab.port.begin_unplug(logical(half)),
     ):
-        with pytest.raises(RetryLater, match="is being enabled"):
+        with pytest.raises(RetryLater, match="being enabled"):
             begin()
     assert [lab.begun(f"network_sriov.{verb}") for verb in ("create", "destroy")] == [1, 0]
     assert [lab.begun(f"PIF.{verb}") for verb in ("plug", "unplug")] == [0, 0]
@@ -126,6 +126,21 @@ def test_a_port_unplugged_and_plugged_has_new_vfs(bench: Bench, until: Until) ->
     assert not lab.nic("host1", "eth1").attached
     assert isinstance(lab.outcome(lab.port.begin_plug(logical(nic)), until), Succeeded)
     assert [look.remaining for look in lab.port.look_at_ports()] == [8]
+
+
+def test_a_port_is_not_plugged_while_an_unplug_that_was_lost_is_at_work(bench: Bench, until: Until) -> None:
+    """The answer was cut and nobody knows the task: until it has ended nothing is begun, or the port would be left unplugged."""
+    lab = bench(hosts=1, vms=0, speed=0.5)
+    port = lab.nic("host1", "eth1")
+    lab.pool.control.cut("Async.PIF.unplug", "after")
+    with pytest.raises(Unknown):
+        lab.port.begin_unplug(logical(port))
+    for begin in (lab.port.begin_plug, lab.port.begin_unplug):
+        with pytest.raises(RetryLater, match=r"PIF\.unplug"):
+            begin(logical(port))
+    until(lambda: not lab.nic("host1", "eth1").attached)
+    assert isinstance(lab.outcome(lab.port.begin_plug(logical(port)), until), Succeeded)
+    assert lab.nic("host1", "eth1").attached
 
 
 def test_a_port_in_use_is_not_unplugged(bench: Bench, until: Until) -> None:
