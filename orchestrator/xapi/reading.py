@@ -7,6 +7,7 @@ from orchestrator.xapi import nics, rows, sources, views
 from orchestrator.xapi.client import Client
 from orchestrator.xapi.port import Port
 from orchestrator.xapi.records import HostMetrics, Sriov
+from orchestrator.xapi.sharing import Shared
 from orchestrator.xapi.sources import AllAtOnce, OneByOne
 from workflows.objects import NIC, VM, Condition, Disk, Host, Network, PoolFacts
 from workflows.ports import Gone, Transient
@@ -24,6 +25,10 @@ class Reader(Port):
     def __init__(self, client: Client) -> None:
         super().__init__(client)
         self._source = OneByOne(client, self._refs)
+        # readings of whole tables are shared by those who ask at once: a hundred runs that begin together cost two of each
+        self._tables = Shared(lambda: AllAtOnce(client))
+        self._topology = Shared(lambda: sources.topology(client))
+        self._pools = Shared(lambda: client.fetch(dict[str, rows.Pool], "pool.get_all_records"))
 
     def vm_exists(self, uuid: str) -> bool:
         """Whether the VM is there (xapi: VM.get_by_uuid answers UUID_INVALID when it is not)."""
@@ -107,7 +112,7 @@ class Reader(Port):
 
     def _those(self, wanted: Callable[[rows.VM, AllAtOnce], bool]) -> tuple[VM, ...]:
         for _ in range(READINGS):
-            source = AllAtOnce(self._client)
+            source = self._tables.get()
             try:
                 found = [views.vm(row, source) for row in source.vms.values() if wanted(row, source)]
             except Gone:
@@ -158,13 +163,13 @@ class Reader(Port):
 
     def networks(self) -> tuple[Network, ...]:
         """All networks, by name."""
-        found, pifs, vlans = sources.topology(self._client)
+        found, pifs, vlans = self._topology.get()
         seen = [views.network(row, is_sriov=sources.is_sriov(row, pifs, vlans)) for row in found.values()]
         return tuple(sorted(seen, key=lambda network: (network.name, network.uuid)))
 
     def nics(self) -> tuple[NIC, ...]:
         """All physical PIFs, by host and device."""
-        networks, pifs, vlans = sources.topology(self._client)
+        networks, pifs, vlans = self._topology.get()
         return nics.nics(
             nics.Tables(
                 pifs=pifs,
@@ -186,4 +191,4 @@ class Reader(Port):
         return tuple(uuid for uuid in (self._refs.uuid_if_there("host", ref) for ref in refs) if uuid)
 
     def _pool(self) -> rows.Pool:
-        return next(iter(self._client.fetch(dict[str, rows.Pool], "pool.get_all_records").values()))
+        return next(iter(self._pools.get().values()))

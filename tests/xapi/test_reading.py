@@ -1,6 +1,7 @@
 """What the port shows of a pool, over the wire, held against XenAPI's records."""
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -270,3 +271,18 @@ def test_the_condition_of_a_vm_is_what_its_record_says_in_one_call(bench: Bench,
     names = [field.name for field in dataclasses.fields(condition)]
     assert {name: getattr(condition, name) for name in names} == {name: getattr(vm, name) for name in names}
     assert set(names) == {field.name for field in dataclasses.fields(vm)} - {"vifs", "held"}
+
+
+@pytest.mark.parametrize(
+    ("ask", "method"), [("vms", "VM.get_all_records"), ("networks", "PIF.get_all_records"), ("facts", "pool.get_all_records")]
+)
+def test_many_who_ask_at_once_share_a_reading(bench: Bench, monkeypatch: pytest.MonkeyPatch, ask: str, method: str) -> None:
+    """Of the whole tables: ten runs that begin together do not read the pool ten times, and all are shown what it is."""
+    lab = bench(hosts=1, vms=2)
+    alone = getattr(lab.port, ask)()
+    lab.pool.control.delay(method, 0.3)
+    made = counted(lab, monkeypatch)
+    with ThreadPoolExecutor(10) as threads:
+        seen = list(threads.map(lambda _: getattr(lab.port, ask)(), range(10)))
+    assert seen == [alone] * 10
+    assert made.count(method) <= 3
