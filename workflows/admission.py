@@ -32,13 +32,13 @@ def demand(vm: VM, more: str | None = None, less: Iterable[str] = ()) -> Counter
     return networks + Counter([more] if more else [])
 
 
-def ask(world: World, vm: VM, networks: Mapping[str, int], vms: Sequence[VM]) -> Place | Full:
+def ask(world: World, vm: VM, networks: Mapping[str, int], seen: tuple[Sequence[PortLook], Sequence[VM]]) -> Place | Full:
     """Promise the VM all the VFs that it needs on one host: where it runs if that has them, else where most are free.
 
-    *vms* are all VMs, read after whatever was promised to them before: those that are halted and have VIFs on the networks will want
-    their VFs when they start. They count unless policy says otherwise.
+    *seen* are all ports and all VMs, read after whatever was promised to them before: those that are halted and have VIFs on the networks
+    will want their VFs when they start. They count unless policy says otherwise.
     """
-    looks = [look for look in world.pool.look_at_ports() if look.attached]
+    looks, vms = [look for look in seen[0] if look.attached], seen[1]
     wanted = _wanted_by_halted(vm, vms, looks) if world.policy.assignment.count_halted else Counter()
     for host in _hosts(world, vm, looks, networks):
         here = [look for look in looks if look.host == host]

@@ -1,5 +1,6 @@
 """Give a VM a VF on a network: find out whether it can be, promise it, take the VM down if that was asked for, and see that it holds it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -60,35 +61,44 @@ def request(pool: str, vm: str, vm_name: str, wish: Wish) -> Request:
 
 
 def check(world: World, data: Data) -> Outcome:
-    """See whether it can be done at all: what the VM is, HA, licence, network, device, MAC; and whether it is done already."""
+    """See whether it can be done at all, and is not done already; choose the MAC and device, or keep those that were asked for."""
     begins = datetime.fromisoformat(data["not_before"]) if "not_before" in data else world.now
     downtime.forget_earlier_try(data, GIVEN)
     if world.now < begins:
         return Wait("whoever makes the VM may still be at it", at_most=begins - world.now)
-    vm = _vm_or_refusal(world, data)
-    if isinstance(vm, Refuse):
-        return vm
-    against = objections.to_assignment(vm, asked(data), seen(world.pool, data["mac_asked"]))
+    mac = data["mac_asked"] or addressing.derived(data["vm"], data["network"], data["device_asked"], ())
+    if _hold(mac) not in world.held:
+        return Need((_hold(mac),))
+    sight = seen(world.pool)
+    try:
+        vm = _of(world.pool, sight.vms, data["vm"])
+    except Gone:
+        return Refuse(f"VM {data['vm_name']} ({data['vm']}) is not in the pool")
+    against = objections.to_assignment(vm, asked(data), sight)
     if against:
         return Refuse("; ".join(against))
-    return already(vm, data) or DONE
+    data["below_name"] = sight.name(data["below"])
+    return already(vm, data) or _choose(world, data, (vm, sight.vms), mac)
+
+
+def _hold(mac: str) -> str:
+    """No other run gives the MAC away meanwhile."""
+    return f"mac:{mac}"
 
 
 def asked(data: Data) -> objections.Asked:
     """What the run is asked for, as objections want it."""
-    return objections.Asked(data["network"], data["below"], data["mac_asked"], data["device_asked"], data["when"] != When.next_halt)
+    return objections.Asked(data["network"], data["mac_asked"], data["device_asked"], data["when"] != When.next_halt)
 
 
-def seen(pool: Pool, mac: str) -> objections.Seen:
-    """A look at everything that may stand against it; at the VMs only for a MAC that was asked for."""
-    return objections.Seen(pool.facts(), pool.networks(), pool.look_at_ports(), pool.vms() if mac else ())
+def seen(pool: Pool) -> objections.Seen:
+    """A look at everything that may stand against it, but for the ports."""
+    return objections.Seen(pool.facts(), pool.networks(), pool.vms())
 
 
-def _vm_or_refusal(world: World, data: Data) -> VM | Refuse:
-    try:
-        return world.pool.vm(data["vm"])
-    except Gone:
-        return Refuse(f"VM {data['vm_name']} ({data['vm']}) is not in the pool")
+def _of(pool: Pool, vms: Sequence[VM], uuid: str) -> VM:
+    """The VM among all that were read; a template or snapshot is none of them. Raises Gone."""
+    return next((vm for vm in vms if vm.uuid == uuid), None) or pool.vm(uuid)
 
 
 def already(vm: VM, data: Data) -> Finish | None:
@@ -106,42 +116,40 @@ def already(vm: VM, data: Data) -> Finish | None:
     return None
 
 
-def choose(world: World, data: Data) -> Outcome:
-    """Choose the MAC and the device, or keep those that were asked for; see that nobody in the pool has the MAC."""
-    vm = downtime.look(world, data)
+def _choose(world: World, data: Data, among: tuple[VM, Sequence[VM]], mac: str) -> Outcome:
+    """The address, noted: that of the VIF that is taken over, else one that nobody *among* all VMs has."""
+    vm, vms = among
     there = addressing.at(vm, data["network"], data["device_asked"], data["mac_asked"])
     data["adopted"] = there is not None
     if there is not None:
         data["mac"], data["device"] = there.MAC.lower(), there.device
         return Done(f"its VIF {there.device} is there, without a VF yet")
-    if not data.get("mac"):
-        data["mac"] = data["mac_asked"] or addressing.derived(vm.uuid, data["network"], data["device_asked"], ())
-    mac = str(data["mac"])
-    if f"mac:{mac}" not in world.held:
-        return Need((f"mac:{mac}",))
-    vms = world.pool.vms()
-    holders = addressing.holders(mac, vms)
-    if holders and data["mac_asked"]:
-        return Refuse(f"MAC {mac} is in use: by {', '.join(holders)}")
-    if holders:
-        data["mac"] = addressing.derived(
-            vm.uuid, data["network"], data["device_asked"], {vif.MAC.lower() for other in vms for vif in other.vifs}
-        )
-        return Need((f"mac:{data['mac']}",))
-    data["device"] = data["device_asked"] or addressing.free_device(vm)
-    if data["device"] is None:
-        return Refuse(f"VM {vm.name} has a VIF on each of its {len(addressing.DEVICES)} devices")
-    return Done(f"device {data['device']}, MAC {data['mac']}")
+    if addressing.holders(mac, vms):  # as an import that keeps its MACs may have it; one that was asked for was refused
+        taken = {vif.MAC.lower() for other in vms for vif in other.vifs}
+        mac = addressing.derived(vm.uuid, data["network"], data["device_asked"], taken)
+    if _hold(mac) not in world.held:
+        return Need((_hold(mac),))
+    data["mac"], data["device"] = mac, data["device_asked"] or addressing.free_device(vm)
+    return Done(f"device {data['device']}, MAC {mac}")
 
 
 def admit(world: World, data: Data) -> Outcome:
     """Promise it a VF, besides those that it has: of a port that has one free which nobody else was promised."""
-    return _room(world, data, downtime.look(world, data), world.policy.assignment.full)
+    vms = world.pool.vms()
+    try:
+        vm = _of(world.pool, vms, data["vm"])
+    except Gone:
+        raise GiveUp(f"VM {data['vm_name']} is gone") from None
+    return _room(world, data, (vm, vms), world.policy.assignment.full)
 
 
-def _room(world: World, data: Data, vm: VM, when_full: str) -> Outcome:
-    network = None if data["adopted"] else data["network"]
-    place = admission.ask(world, vm, admission.demand(vm, network), world.pool.vms())
+def _room(world: World, data: Data, among: tuple[VM, Sequence[VM]], when_full: str) -> Outcome:
+    """The promise, on one host; what follows when there is no room."""
+    (vm, vms), looks = among, world.pool.look_at_ports()
+    against = list(objections.to_ports(data["network"], data["below"], (data["network_name"], data["below_name"]), looks))
+    if against:
+        return Refuse("; ".join(against))
+    place = admission.ask(world, vm, admission.demand(vm, None if data["adopted"] else data["network"]), (looks, vms))
     if isinstance(place, admission.Place):
         data.pop("full_since", None)
         data["host"], data["promised"] = place.host, dict(world.ledger.promised_to(vm.uuid))
@@ -176,7 +184,7 @@ def secure(world: World, data: Data) -> Outcome:
     needed = admission.demand(vm, None if data["adopted"] else data["network"]).total()
     if promised == data["promised"] and sum(promised.values()) == needed and vm.resident_on in (None, data["host"]):
         return Done("what was promised is promised still")
-    return _room(world, data, vm, "refuse")
+    return _room(world, data, (vm, world.pool.vms()), "refuse")
 
 
 def _take_over(vm: VM, vif: VIF, data: Data) -> None:
@@ -238,8 +246,7 @@ ASSIGN = Workflow(
     NAME,
     "Give a VM a VF on a network",
     (
-        Step(check),
-        Step(choose, timeout=None),
+        Step(check, timeout=None),
         Step(admit, undo=let_go, timeout=None),
         Step(downtime.await_moment, undo=downtime.unguard, timeout=None),
         Step(downtime.guard, timeout=None),

@@ -51,17 +51,21 @@ def of_assignment(pool: Pool, ledger: Ledger, policy: Policy, request: Request, 
         vm = pool.vm(data["vm"])
     except Gone:
         return Plan(title, (), refusals=(f"VM {data['vm_name']} ({data['vm']}) is not in the pool",))
-    seen = assign.seen(pool, data["mac_asked"])
-    against = tuple(objections.to_assignment(vm, assign.asked(data), seen))
+    seen, looks = assign.seen(pool), pool.look_at_ports()
     there = addressing.at(vm, data["network"], data["device_asked"], data["mac_asked"])
+    against = objections.to_assignment(vm, assign.asked(data), seen)
     finished = None if against else assign.already(vm, data)
-    if against or finished:
-        return Plan(title, (f"nothing: {finished.message}",) if finished else (), (), against)
+    if finished:
+        return Plan(title, (f"nothing: {finished.message}",))
+    names = (data["network_name"], seen.name(data["below"]))
+    against = against or list(objections.to_ports(data["network"], data["below"], names, looks))
+    if against:
+        return Plan(title, (), (), tuple(against))
     world = World(NOBODY, request.title, now, pool, cast("Ledger", Imagined(ledger)), policy, lambda _: None)
-    place = admission.ask(world, vm, admission.demand(vm, None if there else data["network"]), pool.vms())
+    place = admission.ask(world, vm, admission.demand(vm, None if there else data["network"]), (looks, seen.vms))
     refusals = (place.reason,) if isinstance(place, admission.Full) and policy.assignment.full == "refuse" else ()
     vif = f"take its VIF on {data['network_name']} over" if there else f"create a VIF on {data['network_name']}: {_address(vm, data)}"
-    sentences = (_promise(place, seen.looks, data["network"]), _moment(vm, policy, data, now), vif, _return(vm, data["when"]))
+    sentences = (_promise(place, looks, data["network"]), _moment(vm, policy, data, now), vif, _return(vm, data["when"]))
     return Plan(title, sentences, _calls(vm, data["when"], [] if there else ["VIF.create"]), refusals)
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from plugins.errors import GiveUp
 from workflows import windows
-from workflows.objects import VM
+from workflows.objects import VM, Condition
 from workflows.outcome import DONE, LOOK_AGAIN, Done, Need, Outcome, Wait, wake_on_object
 from workflows.ports import Gone, PoolError, Refused, Unknown
 from workflows.tasks import carried_out
@@ -43,7 +43,15 @@ def look(world: World, data: Data) -> VM:
         raise GiveUp(f"VM {data['vm_name']} is gone") from None
 
 
-def is_at_rest(vm: VM) -> bool:
+def condition(world: World, data: Data) -> Condition:
+    """The VM as it is now without its VIFs, in one call; GiveUp when it is gone."""
+    try:
+        return world.pool.condition(data["vm"])
+    except Gone:
+        raise GiveUp(f"VM {data['vm_name']} is gone") from None
+
+
+def is_at_rest(vm: Condition) -> bool:
     """Whether it is halted, and nothing is about to change that. A guest that reboots is not: xapi keeps it Running, or in an operation."""
     return vm.power_state == "Halted" and not vm.current_operations and vm.scheduled_on is None and vm.resident_on is None
 
@@ -58,7 +66,7 @@ def await_moment(world: World, data: Data) -> Outcome:
     """Wait for the moment: at once, in a maintenance window, or until somebody halts the VM (its start is blocked until then)."""
     if data["when"] == When.now or data.get("as_it_is"):
         return Done("at once")
-    vm = look(world, data)
+    vm = condition(world, data)
     if is_at_rest(vm) and _hold(data) in world.held:
         return Done("it is halted")
     if data["when"] == When.window and not is_at_rest(vm):
@@ -97,7 +105,7 @@ def guard(world: World, data: Data) -> Outcome:
     """Have the VM for this run alone, block its start, and note whether it runs: before it is touched."""
     if _hold(data) not in world.held:
         return Need((_hold(data),))
-    vm = look(world, data)
+    vm = condition(world, data)
     if vm.current_operations:
         busy = f"VM {vm.name} is in {', '.join(sorted(vm.current_operations))}"
         return Wait(busy, on=wake_on_object(world.pool.name, "vm", vm.uuid), at_most=SOON)
@@ -110,7 +118,7 @@ def guard(world: World, data: Data) -> Outcome:
     return Done("it runs" if data["ran"] else "it is halted, and stays so")
 
 
-def _booted_with_its_host(world: World, data: Data, vm: VM) -> bool:
+def _booted_with_its_host(world: World, data: Data, vm: Condition) -> bool:
     """Whether xapi would have started it when its host booted (other_config:auto_poweron), and our guard was in its way."""
     if data["when"] != When.next_halt or vm.other_config.get("auto_poweron") != "true" or not data.get("was_on"):
         return False
@@ -187,7 +195,7 @@ def _end_of_shutdown(world: World, data: Data) -> Wait | None:
     for key in ("task:shutdown", "task:hard shutdown"):
         if key in data:
             world.pool.cancel_task(data.pop(key))
-    vm = world.pool.vm(data["vm"])
+    vm = world.pool.condition(data["vm"])
     downward = sorted(operation for operation in vm.current_operations if "shutdown" in operation)
     if downward:
         return Wait(f"until its {downward[0]} has ended", on=wake_on_object(world.pool.name, "vm", vm.uuid), at_most=SOON)
@@ -196,8 +204,11 @@ def _end_of_shutdown(world: World, data: Data) -> Wait | None:
 
 def open_start(world: World, data: Data) -> Outcome:
     """Remove the guard: the VM's VIFs are as they should be, and everybody may start it."""
-    look(world, data)
-    return unguard(world, data)
+    try:
+        world.pool.unblock(data["vm"], reason(world, data))
+    except Gone:
+        raise GiveUp(f"VM {data['vm_name']} is gone") from None
+    return DONE
 
 
 def start(world: World, data: Data) -> Outcome:

@@ -12,13 +12,12 @@ AT_ONCE = ("Running", "Halted")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked for: *network* is that of the VIF, *below* the SR-IOV network that it must stand on ("" for any).
+    """What is asked for: *network* is that of the VIF.
 
     *mac* and *device* are "" where they are to be chosen. *now*: it is not to wait for a halt.
     """
 
     network: str
-    below: str
     mac: str
     device: str
     now: bool
@@ -30,8 +29,11 @@ class Seen:
 
     facts: PoolFacts
     networks: Sequence[Network]
-    looks: Sequence[PortLook]
     vms: Sequence[VM]
+
+    def name(self, network: str) -> str:
+        """What the network (a uuid) is called."""
+        return next((one.name for one in self.networks if one.uuid == network), network)
 
 
 def to_kind(vm: VM) -> Iterator[str]:
@@ -76,11 +78,15 @@ def to_network(asked: Asked, seen: Seen) -> Iterator[str]:
         yield f"network {asked.network} is not in the pool"
     elif not network.is_sriov:
         yield f"network {network.name} is not an SR-IOV network, nor a VLAN on one: `vfo sriov enable` makes one, `vfo vfs` lists them"
-    elif not _ports(asked.network, seen.looks):
-        yield f"network {network.name} has SR-IOV, but no port of it is attached on any host: `vfo sriov status` says why"
-    below = next((one for one in seen.networks if one.uuid == asked.below), None)
-    if network and below and network.is_sriov and not any(asked.below in look.networks for look in _ports(asked.network, seen.looks)):
-        yield f"network {network.name} is not a VLAN on {below.name}"
+
+
+def to_ports(network: str, below: str, names: tuple[str, str], looks: Iterable[PortLook]) -> Iterator[str]:
+    """Whether any port carries the network, and the one *below* it as well ("" for none); *names* are those of the two."""
+    carrying = [look for look in looks if look.attached and network in look.networks]
+    if not carrying:
+        yield f"network {names[0]} has SR-IOV, but no port of it is attached on any host: `vfo sriov status` says why"
+    elif below and not any(below in look.networks for look in carrying):
+        yield f"network {names[0]} is not a VLAN on {names[1]}"
 
 
 def to_address(vm: VM, asked: Asked, vms: Iterable[VM]) -> Iterator[str]:
@@ -102,7 +108,3 @@ def to_assignment(vm: VM, asked: Asked, seen: Seen) -> list[str]:
         return kind
     against = [*to_protection(vm), *to_blocks(vm, now=asked.now), *to_power_state(vm, now=asked.now), *to_network(asked, seen)]
     return against + list(to_address(vm, asked, seen.vms))
-
-
-def _ports(network: str, looks: Iterable[PortLook]) -> list[PortLook]:
-    return [look for look in looks if look.attached and network in look.networks]

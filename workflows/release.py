@@ -76,7 +76,7 @@ def secure(world: World, data: Data) -> Outcome:
     keeps = admission.demand(vm, less=[note["uuid"] for note in data["vifs"]])
     if not data["ran"] or data["as_it_is"] or not keeps:
         return Done("nothing has to be promised")
-    place = admission.ask(world, vm, keeps, world.pool.vms())
+    place = admission.ask(world, vm, keeps, (world.pool.look_at_ports(), world.pool.vms()))
     if isinstance(place, admission.Full):
         return Wait(place.reason, at_most=downtime.SOON)
     data["host"] = place.host

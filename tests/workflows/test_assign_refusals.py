@@ -79,7 +79,7 @@ def no_attached_port(stage: Stage) -> Request:
 
 
 def not_a_vlan_on_it(stage: Stage) -> Request:
-    request = asking(stage, stage.with_vf())
+    request = asking(stage, stage.with_vf(), device="3")
     request.data["below"] = stage.port.create_network("another", {})
     stage.began = stage.look()
     return request
