@@ -57,6 +57,15 @@ def _guest(pool: Pool, host: Host, vm: VM, reason: str, policy: RebootPolicy) ->
     }
 
 
+def in_words(pool: Pool, host: Host, policy: RebootPolicy) -> list[str]:
+    """What a reboot of the host would do to its VMs, for people; empty when none is there."""
+    found = survey(pool, host, policy) if host.live else []
+    stop = [f"{guest['name']} ({guest['why']})" for guest in found if guest["how"] == "stop"]
+    move = [guest["name"] for guest in found if guest["how"] == "move"]
+    said = [f"{', '.join(stop)} must stop and start again"] if stop else []
+    return [*said, *([f"{', '.join(move)} must move"] if move else [])]
+
+
 def started_by_the_boot(pool: Pool, besides: Iterable[str]) -> list[Guest]:
     """Halted VMs that xapi would start when a host boots (other_config:auto_poweron), although nobody asked for it now."""
     left_out = set(besides)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from workflows import guests, rebooting, rolling, sriov
-from workflows.objects import Host
 from workflows.ports import Pool
 from workflows.sriov import Sight, State, Target
 from workflows.wanted import RebootPolicy
@@ -78,7 +77,11 @@ def _of_reboots(pool: Pool, sight: Sight, policy: RebootPolicy) -> Iterator[str]
     surely = {target.nic.host for target in due if target.state is State.REBOOT or known_mode(sight, target) == "modprobe"}
     for host in rolling.in_order({target.nic.host: target.host for target in due}.values()):
         word = "must be rebooted" if host.uuid in surely else "must be rebooted if its driver wants it, which only enabling tells"
-        yield f"{host.name} {word}{_stops(pool, host, policy)}"
+        again = ["it came back without VFs the last time, so it is not rebooted again unless approved"] * (
+            rebooting.IN_VAIN in host.other_config
+        )
+        said = [*guests.in_words(pool, host, policy), *again] or ["nothing runs there"]
+        yield f"{host.name} {word}: {'; '.join(said)}" if host.live else f"{host.name} {word}"
     if len(sight.hosts) == 1:
         yield "the pool has one host: while it reboots every VM is down, and nothing answers"
     elif any(target.host.is_coordinator for target in due):
@@ -90,19 +93,6 @@ def _of_reboots(pool: Pool, sight: Sight, policy: RebootPolicy) -> Iterator[str]
         "window": "hosts reboot one at a time, in a maintenance window",
         "approved": "hosts reboot one at a time, once the run is approved (vfo run ID approve)",
     }[sight.policy.reboot]
-
-
-def _stops(pool: Pool, host: Host, policy: RebootPolicy) -> str:
-    if not host.live:
-        return ""
-    found = guests.survey(pool, host, policy)
-    stop = [f"{guest['name']} ({guest['why']})" for guest in found if guest["how"] == "stop"]
-    move = [guest["name"] for guest in found if guest["how"] == "move"]
-    said = [f"{', '.join(stop)} must stop and start again"] if stop else []
-    said += [f"{', '.join(move)} must move"] if move else []
-    if rebooting.IN_VAIN in host.other_config:
-        said.append("it came back without VFs the last time, so it is not rebooted again unless approved")
-    return ": " + "; ".join(said) if said else ", and nothing runs there"
 
 
 def sentences(sight: Sight) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from workflows import rebooting, windows
+from workflows import guests, rebooting, windows
 from workflows.objects import Host
 from workflows.outcome import DONE, LOOK_AGAIN, Need, Outcome, Wait, wake_on_approval, wake_on_object
 from workflows.trying import AT_ONCE
@@ -85,7 +85,7 @@ def _begin(world: World, state: dict[str, Any], due: list[str], consent: Consent
     if candidate is None:
         names = ", ".join(host.name for host in following) or "none of the hosts is in the pool any more"
         return Wait(f"must be rebooted and is away: {names}", at_most=LOOK_AGAIN)
-    waits = _not_allowed(world, [host.name for host in following], consent) or _not_again(world, candidate)
+    waits = _not_allowed(world, following, consent) or _not_again(world, candidate)
     if waits:
         return waits
     if candidate.is_coordinator and len(following) > 1:
@@ -107,16 +107,18 @@ def in_order(hosts: Collection[Host]) -> list[Host]:
     return sorted(hosts, key=lambda host: (host.is_coordinator, host.name, host.uuid))
 
 
-def _not_allowed(world: World, names: list[str], consent: Consent) -> Wait | None:
+def _not_allowed(world: World, following: list[Host], consent: Consent) -> Wait | None:
     """Wait for the consent that the policy asks for; a person's approval stands in for a window."""
-    waiting = f"{', '.join(names)} must be rebooted"
+    waiting = f"{', '.join(host.name for host in following)} must be rebooted"
     if consent.reboot == "never":
         return Wait(f'{waiting}, which is not for us to do (reboot = "never")', at_most=LOOK_AGAIN)
     if world.approved_by:
         return None
     approval = wake_on_approval(world.run_id)
     if consent.reboot == "approved":
-        return Wait(f"{waiting}: `vfo run {world.run_id} approve`", on=approval, at_most=LOOK_AGAIN * 10)
+        harm = [f"{host.name}: {', '.join(said)}" for host in following if (said := guests.in_words(world.pool, host, world.policy.reboot))]
+        whole = "; ".join((waiting, *harm))
+        return Wait(f"{whole}. To approve: `vfo run {world.run_id} approve`", on=approval, at_most=LOOK_AGAIN * 10)
     chosen = {name: window for name, window in world.policy.maintenance.items() if name in consent.maintenance or not consent.maintenance}
     opening = windows.look(chosen, world.now)
     if opening.lasts(world.now, world.policy.reboot.takes):

@@ -60,11 +60,13 @@ def test_a_vm_for_which_there_is_no_room_waits_for_its_host(stages: Stages) -> N
 
 
 def test_nothing_reboots_before_a_person_approves(stages: Stages) -> None:
-    """The run waits and says which hosts, and the command; after it, all of them."""
+    """The run waits and says which hosts, whom it will hurt, and the command; after it, all of them."""
     scene = Scene(stages, wanted={"reboot": "approved"})
     run_id = scene.begin()
     run = scene.until(run_id, "approve")
-    assert run.reason == f"host2, host3, host1 must be rebooted: `vfo run {run_id} approve`"
+    assert run.reason.startswith("host2, host3, host1 must be rebooted; host2: ")
+    assert f"{scene.with_vf_on('host2')} (holds 1 VF) must stop and start again" in run.reason
+    assert run.reason.endswith(f"`vfo run {run_id} approve`")
     assert not scene.downs
     scene.approve(run_id)
     assert scene.stage.finish(run_id).status is Status.DONE
