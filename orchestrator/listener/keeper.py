@@ -12,7 +12,6 @@ from orchestrator.listener.holdings import Holding
 from orchestrator.listener.meters import Meters
 from orchestrator.listener.mirror import Change, Mirror
 from orchestrator.listener.settlement import Settlement
-from orchestrator.listener.tagged import Tagged
 from orchestrator.listener.topology import Topology
 
 log = logging.getLogger(__name__)
@@ -32,15 +31,25 @@ class Notebook(Protocol):
         """Write and remove rows, and create the runs that the causes call for: of one VM all or nothing. Raises `Deposed`."""
 
 
+class Other(Protocol):
+    """Whoever else finds something to do in what changed."""
+
+    def settle_all(self, mirror: Mirror) -> None:
+        """Look at everything, after a load."""
+
+    def settle(self, mirror: Mirror, changes: Sequence[Change]) -> None:
+        """Look at what changed."""
+
+
 class Keeper:
     """Holds what is known in memory as well, which is the store's truth as long as nobody else writes: that is what the lease is for.
 
-    *tagged* looks for VMs that are to get a VF, whenever this looks for those that went.
+    The *others* look for VMs that are to get a VF, or to be put right, whenever this looks for those that went.
     """
 
-    def __init__(self, notebook: Notebook, clock: Callable[[], datetime], meters: Meters, tagged: Tagged | None = None) -> None:
+    def __init__(self, notebook: Notebook, clock: Callable[[], datetime], meters: Meters, others: Sequence[Other] = ()) -> None:
         self._notebook = notebook
-        self._tagged = tagged
+        self._others = others
         self._clock = clock
         self._meters = meters
         self._known: dict[str, Holding] = {}
@@ -59,8 +68,8 @@ class Keeper:
         """
         self._topology = topology.draw(mirror)
         self._settle(mirror, settlement.concerned(self._known, mirror, self._topology), there_are, sure=sure)
-        if self._tagged is not None:
-            self._tagged.settle_all(mirror)
+        for other in self._others:
+            other.settle_all(mirror)
 
     def settle(self, mirror: Mirror, changes: Iterable[Change], there_are: ThereAre) -> None:
         """Compare what the changes concern; everything, when they changed which networks lead to VFs."""
@@ -73,8 +82,8 @@ class Keeper:
         vms = _vms(real, mirror) | self._awaited
         if vms:
             self._settle(mirror, vms, there_are, sure=True)
-        if self._tagged is not None:
-            self._tagged.settle(mirror, real)
+        for other in self._others:
+            other.settle(mirror, real)
 
     def _settle(self, mirror: Mirror, vms: Iterable[str], there_are: ThereAre, *, sure: bool) -> None:
         found = settlement.settle(self._known, mirror, self._topology, vms, self._awaited)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID, uuid4
 
+from orchestrator.listener import displaced
 from orchestrator.listener.follower import Follower
 from orchestrator.listener.keeper import Keeper
 from orchestrator.listener.meters import Meters
@@ -60,7 +61,10 @@ class Listener:
         notebook = StoreNotebook(self._store, self._client.name, lease, self._settings.lease, self._publish)
         desk = StoreDesk(self._store, self._client.name, lease, self._settings.lease, self._publish)
         tagged = Tagged(self._client.name, self._settings.rules, desk, self._clock)
-        keeper = Keeper(notebook, self._clock, self.meters, tagged)
+        parked = displaced.Displaced(
+            self._client.name, displaced.StoreDesk(self._store, lease, self._settings.lease, self._publish), self._clock
+        )
+        keeper = Keeper(notebook, self._clock, self.meters, (tagged, parked))
         follower = Follower(self._client, keeper, self._wake, self._settings, self.meters)
         follower.start()
         self.meters.active = True

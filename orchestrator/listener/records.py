@@ -42,9 +42,10 @@ class HostMetrics(Record, frozen=True):
 
 
 class Network(Record, frozen=True):
-    """A network of the pool."""
+    """A network of the pool; *other_config* says whether it is ours for parking."""
 
     name_label: str = ""
+    other_config: dict[str, str] = {}
 
 
 class NetworkSriov(Record, frozen=True):

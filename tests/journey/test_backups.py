@@ -82,3 +82,22 @@ def test_recover_takes_up_what_a_crash_left(lab: Callable[..., Lab]) -> None:
     assert code == 0, said
     assert checker.complaints(before, kills.look(here)) == []
     assert checker.rows_left_over(here.store) == []
+
+
+def test_a_vm_reverted_to_our_snapshot_is_put_right_by_itself(lab: Callable[..., Lab]) -> None:
+    """Somebody reverts it by another tool: its VIF is parked then, and the daemon puts it back, without a command (story 13)."""
+    here = lab("--hosts", "1", "--vms", "4")
+    daemon = here.serve()
+    name = names(here)[0]
+    assert typed(here, "backup", "prepare", name, "--wait")[0] == 0
+    vm = next(vm for vm in kills.vms(here) if vm.name == name)
+    (snapshot,) = here.client._call("VM.get_snapshots", here.client._call("VM.get_by_uuid", vm.uuid))
+    here.client._call("VM.revert", snapshot)
+
+    def is_back() -> bool:
+        now = next(one for one in kills.vms(here) if one.uuid == vm.uuid)
+        return now.power_state == "Halted" and [vif.network for vif in now.vifs] == [vif.network for vif in vm.vifs]
+
+    wait_until(is_back, 30, "its VIF is where it belongs")
+    wait_until(lambda: any(run.workflow == "put-right" and run.status == "done" for run in here.runs()), 30, "the run is done")
+    daemon.stop()
