@@ -51,7 +51,7 @@ def _waiting(world: World, vm: VM) -> Guest:
         "why": "",
         "rank": world.policy.reboot.rank(vm.tags),
         "state": guests.HALTED if vm.power_state == "Halted" else guests.RUNNING,
-        "vifs": len(vm.sriov_vifs),
+        "vifs": guests.wants(vm),
         "stopping": world.now.isoformat(),
     }
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from workflows import room
 from workflows.objects import VM, Host
 from workflows.outcome import Wait, wake_on_object
 from workflows.ports import Gone, Pool, PoolError
@@ -53,8 +54,13 @@ def _guest(pool: Pool, host: Host, vm: VM, reason: str, policy: RebootPolicy) ->
         "rank": policy.rank(vm.tags),
         "state": RUNNING,
         "paused": vm.power_state == "Paused",
-        "vifs": len(vm.sriov_vifs),
+        "vifs": wants(vm),
     }
+
+
+def wants(vm: VM) -> list[dict[str, str]]:
+    """Its VIFs that take a VF, as `workflows.room` is told of them."""
+    return [{"network": vif.network} for vif in vm.sriov_vifs]
 
 
 def in_words(pool: Pool, host: Host, policy: RebootPolicy) -> list[str]:
@@ -134,6 +140,8 @@ def stop(world: World, guest: Guest, host: str, run_id: str) -> Wait | PoolError
         guest.pop("task", None)
         guest["state"] = HALTED if "stopping" in guest else LOST
         return None
+    if "stopping" not in guest and guest["vifs"]:
+        room.promise(world, guest, host)  # where it is, should there be no room elsewhere: no run of ours gives its VFs away meanwhile
     if "stopping" not in guest:  # what must be known after a crash, also without our database, is written before the VM is touched
         world.pool.note(vm.uuid, RESTART, json.dumps({"vm": vm.uuid, "run": run_id, "host": host}))
         guest["stopping"] = world.now.isoformat()
@@ -181,6 +189,7 @@ def start(world: World, guest: Guest, host: str | None) -> Wait | PoolError | No
         return late
     if vm.power_state != "Halted":
         world.pool.erase(vm.uuid, RESTART)
+        world.ledger.keep(vm.uuid)
         guest.pop("task", None)
         guest["state"] = BACK if vm.resident_on == host else ELSEWHERE
         guest["on"] = vm.resident_on
@@ -189,16 +198,26 @@ def start(world: World, guest: Guest, host: str | None) -> Wait | PoolError | No
         guest["state"] = LOST
         return None
     if "task" not in guest:
-        possible = world.pool.possible_hosts(vm.uuid)
-        if not possible:
-            return NoRoom(vm.name)
-        guest["start_on"] = host if host in possible else None
+        place = _place(world, guest, host)
+        if isinstance(place, NoRoom):
+            return place
+        guest["start_on"] = place
 
     def is_so() -> bool:
         return world.pool.vm(vm.uuid).power_state != "Halted"
 
     came = attempt(world, guest, f"start of {vm.name}", lambda: world.pool.begin_start(vm.uuid, guest["start_on"]), is_so)
     return start(world, guest, host) if came is None else came
+
+
+def _place(world: World, guest: Guest, host: str | None) -> "str | NoRoom | None":
+    """Where it is to start: on *host* if that can be, else where it leaves VFs that are promised to others; None: wherever xapi says."""
+    possible = world.pool.possible_hosts(guest["vm"])
+    if not guest["vifs"]:
+        return (host if host in possible else None) if possible else NoRoom(guest["name"])
+    asked = {**guest, "host": host}
+    with_room = [one for one in room.hosts(world, asked) if one in possible]
+    return next((one for one in with_room if room.promise(world, asked, one)), NoRoom(guest["name"]))
 
 
 def _may_still_halt(world: World, guest: Guest, vm: VM) -> Wait | None:

@@ -312,6 +312,9 @@ def tidy(world: World, memo: Memo) -> Outcome | None:
             world.pool.unblock(guest["vm"], _reason(world))
         except Gone:
             continue
+    for guest in memo["guests"]:
+        if guest["state"] != FAILED:
+            world.ledger.keep(guest["vm"])
     if not memo.get("ejected"):
         world.pool.note_host(memo["uuid"], AT_WORK, None)
         if memo.get("asked"):

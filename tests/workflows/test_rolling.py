@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -350,4 +351,20 @@ def test_dead_while_it_brings_back_it_goes_on(stages: Stages, crash: crashes.Cra
     (wanted,) = bring_back.requests("lab", scene.stage.port.hosts(), scene.stage.port.marked(), ())
     run = scene.stage.survive(wanted, crash)
     assert run.status is Status.DONE, run.reason
+    assert scene.complaints() == []
+
+
+def test_vfs_that_are_promised_to_others_are_left_to_them(stages: Stages) -> None:
+    """A VM that has to leave does not take the last VF elsewhere when that is kept for another VM: it waits for its own host (story 12)."""
+    scene = Scene(stages, hosts=2, vfs=2, vms=4)
+    stage, name = scene.stage, scene.with_vf_on("host2")
+    absent = next(vm for vm in stage.port.vms() if vm.power_state == "Halted")
+    look = next(look for look in stage.port.look_at_ports() if look.name == "host1/eth1")
+    assert stage.ledger.promise(look, absent.uuid, look.remaining, UUID(int=7))
+    run_id = scene.begin()
+    scene.until(run_id, "host2 is empty")
+    assert stage.vm(name).power_state == "Halted"
+    assert stage.ledger.promised_to(absent.uuid) == {look.port: look.remaining}
+    stage.ledger.keep(absent.uuid)
+    assert stage.finish(run_id).status is Status.DONE
     assert scene.complaints() == []
