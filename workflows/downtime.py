@@ -18,6 +18,8 @@ WAITING = "vfo: waits for a halt"
 """How the reason of a guard begins that only waits: a start of ours passes it (see `orchestrator.xapi.machines`)."""
 
 SOON = timedelta(seconds=2)
+UNWILLING = timedelta(seconds=30)
+LATE_HALT = timedelta(minutes=5)
 PARKED = timedelta(minutes=10)  # events wake it; this is for one that was lost
 
 
@@ -142,6 +144,7 @@ def shut_down(world: World, data: Data) -> Outcome:
 def bring_down(world: World, data: Data) -> Wait | None:
     """Bring the VM down; None when it is. Raises GiveUp when it does not go cleanly and force was not allowed."""
     uuid = data["vm"]
+    _assert_willing(world, data)
     if data.get("by_force"):
         return carried_out(world, data, "hard shutdown", lambda: world.pool.begin_hard_shutdown(uuid), lambda: _is(world, data, "Halted"))
     data.setdefault("down_since", world.now.isoformat())
@@ -151,14 +154,16 @@ def bring_down(world: World, data: Data) -> Wait | None:
     except (Refused, Unknown) as error:
         if not _is_unwilling(error):
             raise
-        return _force(data, f"it does not shut down cleanly ({error})")
+        if isinstance(error, Refused):  # it never will, so nobody has to wait for it
+            del data["down_since"]
+        return _force(world, data, f"it does not shut down cleanly ({error})")
     if waiting is None:
         del data["down_since"]
         return None
     if left > timedelta():
         return Wait(waiting.message, on=waiting.on, at_most=min(left, LOOK_AGAIN))
     world.pool.cancel_task(data["task:shutdown"])
-    return _force(data, f"it has not shut down cleanly for {world.policy.assignment.shutdown}")
+    return _force(world, data, f"it has not shut down cleanly for {world.policy.assignment.shutdown}")
 
 
 def _is_unwilling(error: PoolError) -> bool:
@@ -166,11 +171,23 @@ def _is_unwilling(error: PoolError) -> bool:
     return isinstance(error, Refused) or error.code == "VM_SHUTDOWN_TIMEOUT"
 
 
-def _force(data: Data, why: str) -> Wait:
-    if not data.get("force"):
-        raise GiveUp(f"{why}; --force-shutdown would pull the plug")
-    data["by_force"] = True
-    return Wait(f"{why}: the plug is pulled, as allowed", at_most=timedelta())
+def _force(world: World, data: Data, why: str) -> Wait:
+    """Note what follows, before it is done."""
+    if data.get("force"):
+        data["by_force"] = True
+        return Wait(f"{why}: the plug is pulled, as allowed", at_most=timedelta())
+    data["unwilling"] = {"why": why, "at": world.now.isoformat()}
+    return Wait(why, at_most=timedelta())
+
+
+def _assert_willing(world: World, data: Data) -> None:
+    """GiveUp for a guest that has just shown that it does not shut down; at a later try it is asked again."""
+    unwilling = data.get("unwilling")
+    if unwilling and world.now - datetime.fromisoformat(unwilling["at"]) < UNWILLING:
+        raise GiveUp(f"{unwilling['why']}; --force-shutdown would pull the plug")
+    if unwilling:
+        del data["unwilling"]
+        data.pop("down_since", None)
 
 
 def bring_back(world: World, data: Data) -> Outcome:
@@ -178,7 +195,7 @@ def bring_back(world: World, data: Data) -> Outcome:
     if not data.get("ran"):
         return Done("it was not shut down")
     try:
-        ending = _end_of_shutdown(world, data)
+        ending = _end_of_shutdown(world, data) or _late_halt(world, data)
         if ending is not None:
             return ending
         world.pool.unblock(data["vm"], reason(world, data))
@@ -200,6 +217,17 @@ def _end_of_shutdown(world: World, data: Data) -> Wait | None:
     if downward:
         return Wait(f"until its {downward[0]} has ended", on=wake_on_object(world.pool.name, "vm", vm.uuid), at_most=SOON)
     return None
+
+
+def _late_halt(world: World, data: Data) -> Wait | None:
+    """A guest that was asked to shut down, and did not in time, may yet do so after the shutdown was cancelled: then it must be started."""
+    if "down_since" not in data or not _is(world, data, "Running"):
+        return None
+    left = datetime.fromisoformat(data.setdefault("watched_since", world.now.isoformat())) + LATE_HALT - world.now
+    if left <= timedelta():
+        return None
+    on = wake_on_object(world.pool.name, "vm", data["vm"])
+    return Wait("it was asked to shut down, and may yet do so", on=on, at_most=min(left, LOOK_AGAIN))
 
 
 def open_start(world: World, data: Data) -> Outcome:

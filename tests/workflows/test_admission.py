@@ -1,9 +1,10 @@
 """Two who want the last VF: one gets it, the other is refused or waits, as the policy says."""
 
 import threading
+from datetime import timedelta
 
 from state.run import Run, Status
-from tests.workflows.assigning import Stages, asking, bare, fill, left_wrong, returning
+from tests.workflows.assigning import Stages, asking, bare, change, fill, left_wrong, returning
 from tests.workflows.stage import Stage
 from workflows import admission
 from workflows.objects import VM
@@ -118,3 +119,21 @@ def test_demand_counts_each_network(stages: Stages) -> None:
     assert admission.demand(vm, "another") == {network: 1, "another": 1}
     assert admission.demand(vm, network) == {network: 2}
     assert not admission.demand(vm, less=[vm.vifs[0].uuid])
+
+
+def test_no_room_right_after_a_boot_is_not_believed(stages: Stages) -> None:
+    """VFs may come later than their host: the run waits for the numbers to come to rest before it is refused (story 28)."""
+    stage = stages()
+    vm = bare(stage, running=False)
+    for host in stage.port.hosts():
+        change(stage, "host", host.uuid, other_config={**host.other_config, "boot_time": str(stage.now.timestamp())})
+    fill(stage)
+    run_id = stage.submit(asking(stage, vm))
+    stage.settle(run_id)
+    stage.pass_time(timedelta(seconds=30))
+    assert "no VF is to be had" in stage.settle(run_id).reason
+    database = stage.simulated.database
+    for ref, row in database.rows("PCI"):
+        if "_scheduled" in row:
+            database.set("PCI", ref, _scheduled="OpaqueRef:NULL")
+    assert stage.finish(run_id).status is Status.DONE

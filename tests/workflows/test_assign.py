@@ -78,6 +78,20 @@ def test_a_guest_that_does_not_shut_down_is_left_running(stages: Stages) -> None
     assert "--force-shutdown would pull the plug" in run.reason
 
 
+def test_a_guest_that_shuts_down_too_late_is_started_again(stages: Stages) -> None:
+    """The shutdown was cancelled; the guest had heard it all the same, and must not stay halted (story 1)."""
+    stage = stages()
+    vm = stage.with_vf()
+    stage.simulated.control.guest(vm.uuid, ignores_shutdown=True, acknowledges=True)
+    run_id = stage.submit(asking(stage, vm, device="3"))
+    for _ in range(100):
+        if "may yet do so" in stage._turned(run_id).reason:
+            break
+        stage._move_to(stage.at(run_id))
+    stage.simulated.halt_vm(vm.uuid)
+    assert (stage.finish(run_id).status, stage.complaints()) == (Status.UNDONE, []), stage.story(run_id)
+
+
 def test_a_guest_without_tools_is_left_running(stages: Stages) -> None:
     """The pool refuses at once."""
     stage = stages()
