@@ -73,6 +73,8 @@ def _hosts(world: World, vm: VM, looks: Sequence[PortLook], networks: Mapping[st
     """
     hosts = {look.host for look in looks}
     able = {host for host in hosts if all(any(look.host == host and network in look.networks for look in looks) for network in networks)}
+    if vm.resident_on in able and not starts_vms(world, str(vm.resident_on)):
+        able.discard(str(vm.resident_on))
     if vm.resident_on is None:
         possible = able.intersection(world.pool.possible_hosts(vm.uuid))
         able = possible or able
@@ -80,6 +82,12 @@ def _hosts(world: World, vm: VM, looks: Sequence[PortLook], networks: Mapping[st
     promised = world.ledger.promised_to(vm.uuid)
     given = {look.host for look in looks if look.port in promised}
     return sorted(able, key=lambda host: (host != vm.resident_on, host not in given, -free[host], host))
+
+
+def starts_vms(world: World, host: str) -> bool:
+    """Whether the host takes VMs: one that is disabled runs those that it has, and starts none."""
+    found = world.pool.host(host)
+    return found.enabled and found.live
 
 
 def _wanted_by_halted(vm: VM, vms: Iterable[VM], looks: Sequence[PortLook]) -> Counter[tuple[str, ...]]:

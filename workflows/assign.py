@@ -182,7 +182,8 @@ def secure(world: World, data: Data) -> Outcome:
             raise GiveUp(f"no device of VM {vm.name} is free any more")
     promised = dict(world.ledger.promised_to(vm.uuid))
     needed = admission.demand(vm, None if data["adopted"] else data["network"]).total()
-    if promised == data["promised"] and sum(promised.values()) == needed and vm.resident_on in (None, data["host"]):
+    there_still = vm.resident_on is None or (vm.resident_on == data["host"] and admission.starts_vms(world, data["host"]))
+    if promised == data["promised"] and sum(promised.values()) == needed and there_still:
         return Done("what was promised is promised still")
     return _room(world, data, (vm, world.pool.vms()), "refuse")
 

@@ -132,6 +132,19 @@ def test_a_vm_starts_elsewhere_when_its_host_takes_it_no_more(stages: Stages) ->
     assert (run.status, after.resident_on == was_on, len(after.held)) == (Status.DONE, False, 1)
 
 
+def test_a_vm_on_a_host_that_starts_none_gets_its_vf_elsewhere(stages: Stages) -> None:
+    """The host was disabled for maintenance, before or while the run waited: the promise is another host's before the VM goes down."""
+    stage = stages()
+    vm = bare(stage, running=True)
+    was_on = vm.resident_on or ""
+    meddle(stage, block=lambda: stage.port.disable_host(was_on))
+    run = stage.run(asking(stage, vm))
+    stage.port.enable_host(was_on)
+    after = stage.port.vm(vm.uuid)
+    assert (run.status, after.resident_on == was_on, len(after.held)) == (Status.DONE, False, 1), stage.story(run.id)
+    assert not any("cannot start where" in line for line in stage.story(run.id))
+
+
 def test_a_vm_that_is_deleted_while_it_is_down_ends_the_run_undone(stages: Stages) -> None:
     """Nothing is left of it, and it is said."""
     stage = stages()
