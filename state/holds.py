@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlmodel import Field, Session
 
 from state import upsert
@@ -46,6 +46,7 @@ class Holder:
 
 HOLD = table(Hold)
 RUN = table(Run)
+OF = select(HOLD.c.thing).where(HOLD.c.run_id == bindparam("run"))  # built once: every taking of a run asks it
 
 
 def wake_key(run_id: UUID) -> str:
@@ -55,7 +56,7 @@ def wake_key(run_id: UUID) -> str:
 
 def of(session: Session, run_id: UUID) -> frozenset[str]:
     """The things that the run has."""
-    return frozenset(session.connection().execute(select(HOLD.c.thing).where(HOLD.c.run_id == run_id)).scalars())
+    return frozenset(session.connection().execute(OF, {"run": run_id}).scalars())
 
 
 def of_pool(session: Session, pool: str) -> dict[str, UUID]:

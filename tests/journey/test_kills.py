@@ -22,14 +22,16 @@ CUT = (
     "VM.add_to_other_config",
     "VM.add_to_blocked_operations",
 )
+FALLBACK = '\n[backup]\nfallback_network = "Pool-wide network associated with eth0"\n'
 SECOND = "5"  # the device of a second VIF
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("mode", ["offline", "online"])
+@pytest.mark.parametrize("mode", ["offline", "online", "failover"])
 def test_killed_while_fifty_vms_are_backed_up(lab: Callable[..., Lab], mode: str) -> None:
     """Shut down, parked, snapshot, back, started, released, snapshot gone: every VM as it was, and nothing of ours left over."""
     here = lab(*POOL)
+    here.config.write_text(here.config.read_text() + FALLBACK)
     before = kills.look(here)
     chosen = [vm for vm in kills.vms(here) if vm.held][:RUNS]
     assert len(chosen) == RUNS
