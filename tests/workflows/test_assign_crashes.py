@@ -86,3 +86,19 @@ def test_a_death_at_any_call_of_an_assignment_that_is_undone_is_survived(stages:
         stage.workflows[ASSIGN.name] = giving_up(ASSIGN, "verify")
 
     assert crash_everywhere(lambda: stages(vms=2), to_assign, undone, prepare=prepare) >= 20
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(
+    "method",
+    ["VIF.create", "VM.add_to_blocked_operations", "VM.remove_from_blocked_operations", "Async.VM.clean_shutdown", "Async.VM.start_on"],
+)
+def test_a_connection_that_is_cut_costs_nothing(stages: Stages, method: str, when: str) -> None:
+    """Whether the call took effect or not: it is looked at, and nothing is done twice."""
+    stage = stages(vms=3)
+    vm = bare(stage, running=True)
+    stage.simulated.control.cut(method, when)
+    run = stage.run(asking(stage, vm))
+    after = stage.port.vm(vm.uuid)
+    assert (run.status, len(after.vifs), len(after.held)) == (Status.DONE, 1, 1), stage.story(run.id)
+    assert left_wrong(stage, vm) == []
