@@ -149,11 +149,11 @@ def test_a_table_that_goes_while_the_run_waits_ends_it_truthfully(stages: Stages
     assert scene.stage.complaints() == []
 
 
-def enabled_and_tidy(scenes: dict[int, Scene]) -> Callable[[Stage, Run], None]:
+def enabled_and_tidy(scenes: dict[int, Scene], vfs: int) -> Callable[[Stage, Run], None]:
     def check(stage: Stage, run: Run) -> None:
         scene = scenes[id(stage)]
         assert run.status is Status.DONE, run.reason
-        assert set(scene.vfs_of().values()) == {4}
+        assert set(scene.vfs_of().values()) == {vfs}
         assert scene.downs == dict.fromkeys(scene.vfs_of(), 1)
         assert scene.together == 1
         assert scene.complaints() == []
@@ -170,12 +170,22 @@ def made(stages: Stages, scenes: dict[int, Scene], **fields: Any) -> Callable[[]
     return make
 
 
+def with_a_mover(stage: Stage) -> None:
+    """A VM that has no VF, and moves."""
+    stage.simulated.add_vm("mover", network=None, host="host2", disk=False)
+    stage.began = stage.look()
+
+
 @pytest.mark.timeout(600)
-def test_dead_at_any_call_it_enables_and_reboots_every_host_once(stages: Stages) -> None:
+@pytest.mark.parametrize(("vfs", "vlans"), [(4, (120,)), (1, ())], ids=["room elsewhere", "no room elsewhere"])
+def test_dead_at_any_call_it_enables_and_reboots_every_host_once(stages: Stages, vfs: int, vlans: tuple[int, ...]) -> None:
     """Whatever it was doing: VMs run with their VFs, hosts went down once, one at a time, nothing is left (stories 2, 36, 38, 40)."""
     scenes: dict[int, Scene] = {}
     places = crash_everywhere(
-        made(stages, scenes, wanted={"vlans": (120,)}), lambda stage: enable.request("lab", "fast"), enabled_and_tidy(scenes)
+        made(stages, scenes, wanted={"vlans": vlans}, vfs=vfs),
+        lambda stage: enable.request("lab", "fast"),
+        enabled_and_tidy(scenes, vfs),
+        prepare=with_a_mover,
     )
     assert places > 30
 
