@@ -57,4 +57,4 @@ def _calls(vm: VM, mode: Mode) -> tuple[str, ...]:
     back = (*UNGUARD, "VM.start_on") if ran else ()
     renote = ("VM.remove_from_other_config", *NOTE) if mode.name == FAILOVER and ran else ()
     end = (*renote,) if renote else (*(() if ran else UNGUARD), *ERASE)
-    return (*NOTE, *GUARD, *there, *moves, "VM.snapshot", *renote, *moves, *back, *MARK, *UNGUARD, *(moves if renote else ()), *end)
+    return (*NOTE, *GUARD, *there, *moves, "VM.snapshot", *renote, *moves, *back, *MARK, *UNGUARD, *end)

@@ -105,7 +105,9 @@ def _without_vfs(world: World, data: Data) -> Outcome | None:
 @if_there
 def leave_nothing(world: World, data: Data) -> Outcome:
     """Take our block, our note and the promise away. A VM on its fallback network keeps the note: it says where the VIFs belong."""
-    world.pool.unblock(data["vm"], starting.reason_of(world, data))
+    ours = starting.reason_of(world, data)
+    if ours in world.pool.condition(data["vm"]).blocked_operations.values():
+        world.pool.unblock(data["vm"], ours)
     if data.get("stand_in"):
         data["in_service"] = True
         world.pool.note(data["vm"], parking.NOTE, parking.note_of(data.get("blocked_by") or world.run_id, data))

@@ -61,8 +61,8 @@ def give_vf_back(world: World, data: Data) -> Outcome:
     """Shut it down, put its VIFs back on their network, start it, and see that it has its VFs."""
     if not data["failed_over"]:
         return DONE
-    data.pop("blocked_by", None)
-    world.pool.block(data["vm"], backup_modes.GUARDED, starting.reason(world.run_id))
+    if data.pop("blocked_by", None):
+        world.pool.block(data["vm"], backup_modes.GUARDED, starting.reason(world.run_id))
     return homecoming.come_home(world, data)
 
 

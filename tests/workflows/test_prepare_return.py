@@ -266,3 +266,25 @@ def test_a_release_while_it_is_held_does_not_wait_for_the_time(stages: Stages) -
     assert stage.settle(release.id).status is Status.DONE
     assert stage.now - began < timedelta(minutes=1)
     assert stage.complaints() == []
+
+
+def test_a_vf_that_stays_claimed_does_not_keep_the_vm_down(stages: Stages) -> None:
+    """The VM is halted, and its VF stays reserved for nobody: it runs again with another one (story 9)."""
+    stage = backups.staged(stages)
+    vm = stage.with_vf()
+    leak = lambda _, __: stage.simulated.control.leak(host_name(stage, vm), "SR-IOV")  # noqa: E731
+    backups.meanwhile(stage, PREPARE.name, "park_vifs", leak)
+    backups.ended(stage, stage.run(backups.request(stage, "offline", vm)))
+    assert len(stage.pool.vm(vm.uuid).held) == 1
+
+
+@pytest.mark.parametrize("mode", ["offline", "failover"])
+def test_what_was_guarded_may_be_done_again(stages: Stages, mode: str) -> None:
+    """`allowed_operations` is computed anew when our blocks are gone (story 18)."""
+    stage = backups.staged(stages)
+    vm = stage.with_vf()
+    backups.ended(stage, stage.run(backups.request(stage, mode, vm)))
+    assert set(stage.pool.vm(vm.uuid).allowed_operations) == set(vm.allowed_operations)
+    stage.simulated.halt_vm(vm.uuid)
+    backups.ended(stage, stage.run(backups.request(stage, mode, stage.pool.vm(vm.uuid))))
+    assert {"start", "start_on"} <= set(stage.pool.vm(vm.uuid).allowed_operations)
