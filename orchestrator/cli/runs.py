@@ -143,6 +143,8 @@ def _print(shown: dict[str, Any]) -> None:
     console.print(output.status(shown["status"]), f"at step {shown['step'] or '-'}: {shown['reason'] or '-'}", markup=False)
     if shown["next_command"]:
         console.print(f"next: {shown['next_command']}", markup=False)
+    if shown["held"]:
+        console.print(f"for itself it has: {', '.join(shown['held'])}", markup=False)
     rows = [[output.moment(entry["at"]), entry["step"], output.status(entry["outcome"]), entry["message"]] for entry in shown["history"]]
     console.print(output.drawn(["at", "step", "outcome", "what was seen"], rows))
     if shown["evidence"]:

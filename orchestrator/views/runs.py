@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from state import history, runs
+from state import history, holds, runs
 from state.run import ACTIVE, Run, Status
 
 NEEDS_ATTENTION = ACTIVE | {Status.STUCK}
@@ -57,9 +57,9 @@ def row(run: Run) -> dict[str, Any]:
 
 
 def detail(session: Session, run: Run) -> dict[str, Any]:
-    """One run with its evidence and its history, oldest entry first."""
+    """One run with its evidence, what it has for itself, and its history, oldest entry first."""
     entries = [
         {"at": entry.at, "step": entry.step, "outcome": entry.outcome, "message": entry.message, "data": entry.data}
         for entry in history.of(session, run.id)
     ]
-    return {**row(run), "evidence": run.evidence, "history": entries}
+    return {**row(run), "evidence": run.evidence, "held": sorted(holds.of(session, run.id)), "history": entries}

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from orchestrator.views import runs as view
 from plugins.errors import GiveUp
 from state import claims, holds
 from state.run import Status
@@ -121,6 +122,12 @@ def test_a_stuck_run_keeps_what_it_has_until_somebody_dealt_with_it(machine: Mac
     machine.engine.cancel(run_id, by="ada")
     machine.turn(run_id)
     assert machine.turn(second).status is Status.DONE
+
+
+def test_a_person_sees_what_a_run_has(machine: Machine, first: UUID) -> None:
+    """`vfo run ID` names it, for whoever wonders why others wait."""
+    with machine.store.read() as session:
+        assert view.detail(session, machine.run(first))["held"] == ["port:b", "vm:a"]
 
 
 def test_a_retried_run_has_what_it_had(machine: Machine) -> None:
