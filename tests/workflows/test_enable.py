@@ -1,15 +1,22 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from plugins.errors import GiveUp
 from state.run import Run, Status
 from tests.engine import crashes
 from tests.workflows.sriov_scene import MARK, Scene
 from tests.workflows.stage import Stage, crash_everywhere
 from workflows import enable
 from workflows.enable import ENABLE
+from workflows.outcome import Outcome, Wait
+from workflows.policy import Policy
 from workflows.sriov import OURS
+from workflows.wanted import PortChoice
+from workflows.workflow import Data
+from workflows.world import World
 
 Stages = Callable[..., Stage]
 
@@ -90,8 +97,6 @@ def test_a_port_that_fails_keeps_no_other_from_it(stages: Stages) -> None:
 @pytest.mark.parametrize("device", ["eth0", "eth7"])
 def test_what_cannot_be_is_refused_with_nothing_touched(stages: Stages, device: str) -> None:
     """A port that is not capable, or not there: refused, and said why."""
-    from workflows.wanted import PortChoice
-
     scene = Scene(stages, modprobe=False, wanted={"ports": PortChoice(device=device)})
     run = scene.enable()
     assert run.status is Status.REFUSED
@@ -141,8 +146,6 @@ def test_a_table_that_goes_while_the_run_waits_ends_it_truthfully(stages: Stages
     scene = Scene(stages, wanted={"reboot": "approved"})
     run_id = scene.begin()
     scene.until(run_id, "approve")
-    from workflows.policy import Policy
-
     scene.stage.policy = Policy()
     run = scene.stage.finish(run_id)
     assert (run.status, run.reason) == (Status.UNDONE, "[sriov.fast] is not in the configuration any more")
@@ -207,3 +210,35 @@ def test_dead_at_every_undo_it_is_taken_back(stages: Stages, crash: crashes.Cras
     run = scene.stage.survive(enable.request("lab", "fast"), crash, give_up_after="tag_ports")
     assert run.status is Status.UNDONE, run.reason
     assert scene.stage.complaints() == []
+
+
+def given_up_when(words: str) -> Callable[[Stage], None]:
+    """The run is given up when it waits with these words."""
+
+    def prepare(stage: Stage) -> None:
+        def reboot_hosts(world: World, data: Data) -> Outcome:
+            """Reboot, until it is given up."""
+            outcome = enable.reboot_hosts(world, data)
+            if isinstance(outcome, Wait) and words in outcome.message:
+                raise GiveUp("given up by the test")
+            return outcome
+
+        steps = [replace(step, action=reboot_hosts) if step.name == "reboot_hosts" else step for step in ENABLE.steps]
+        stage.workflows[ENABLE.name] = replace(ENABLE, steps=tuple(steps))
+
+    return prepare
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("words", ["is empty, and reboots now", "was asked to reboot"])
+def test_given_up_and_dead_at_any_call_the_host_is_in_service_again(stages: Stages, words: str) -> None:
+    """Every VM that ran runs with its VF, every host is enabled, nothing that was made is left (stories 1, 2)."""
+    scenes: dict[int, Scene] = {}
+
+    def check(stage: Stage, run: Run) -> None:
+        assert run.status is Status.UNDONE, run.reason
+        assert stage.complaints() == []
+        assert all(host.enabled for host in stage.port.hosts())
+        assert set(scenes[id(stage)].downs.values()) <= {1}
+
+    crash_everywhere(made(stages, scenes, vfs=1), lambda stage: enable.request("lab", "fast"), check, prepare=given_up_when(words))
