@@ -5,6 +5,8 @@ latency   VM.destroy answered to run recorded done, against a bare event.from lo
 engine    workflows of 5 empty steps a second, against the raw driver's rows and against DBOS (pip install -e ".[bench]")
 idle      CPU and memory of `vfo serve` with nothing to do, 5,000 VMs
 notice    seconds until nothing is missing after 650 deletions while cut off, a deaf stream, a restart, a failover
+downtime  guests' downtime for an offline backup, over the pool's own shutdown, snapshot and start; 100 VMs, 10 at a time
+calls     XenAPI calls per VM and workflow, beside the least that would do
 window    memory and threads that 1,000 runs which wait at once cost `vfo serve`
 """
 
@@ -12,7 +14,7 @@ import importlib
 import json
 import sys
 
-NAMES = ("ingest", "latency", "engine", "idle", "notice", "window")
+NAMES = ("ingest", "latency", "engine", "idle", "notice", "downtime", "calls", "window")
 
 
 def main(names: list[str]) -> int:
