@@ -1,3 +1,5 @@
+from typing import Literal
+
 import pytest
 
 from state.run import Run, Status
@@ -93,7 +95,7 @@ def test_a_death_at_any_call_of_an_assignment_that_is_undone_is_survived(stages:
     "method",
     ["VIF.create", "VM.add_to_blocked_operations", "VM.remove_from_blocked_operations", "Async.VM.clean_shutdown", "Async.VM.start_on"],
 )
-def test_a_connection_that_is_cut_costs_nothing(stages: Stages, method: str, when: str) -> None:
+def test_a_connection_that_is_cut_costs_nothing(stages: Stages, method: str, when: Literal["before", "after"]) -> None:
     """Whether the call took effect or not: it is looked at, and nothing is done twice."""
     stage = stages(vms=3)
     vm = bare(stage, running=True)
