@@ -406,6 +406,25 @@ class LateCrash(crashes.Crash):
         return counted
 
 
+@pytest.mark.parametrize("crash", [crash for crash in crashes.of_undo(RECLAIM) if crash.step in {"make_vfs_anew", "prove_free"}], ids=str)
+def test_a_crash_at_every_undo_leaves_the_port_up_and_nobody_blocked(stages: Stages, crash: crashes.Crash) -> None:
+    """Cancelled while the port is unplugged, and the process dies on the way back: the run ends undone, as if it had not been."""
+    stage = pool(stages, REPLUG, hosts=1)
+    stage.simulated.add_vm("halted", running=False)
+    stage.simulated.control.leak("host1", "SR-IOV", 1)
+    stage.began = stage.look()
+    deadly = replace(crash)
+    stage.workflows[RECLAIM.name] = deadly.into(RECLAIM)
+    run = parked(stage, stage.submit(for_port(stage)), "host1/eth1 is unplugged")
+    assert stage.vm("halted").blocked_operations
+    stage.engine.cancel(run.id, by="somebody")
+    run = stage.finish(run.id)
+    assert deadly.deaths == 1
+    assert run.status is Status.UNDONE, stage.story(run.id)
+    assert stage.complaints() == []
+    assert all(look.attached for look in stage.port.look_at_ports())
+
+
 @pytest.mark.parametrize("cure", [RESET, REPLUG])
 def test_a_crash_at_every_call_of_a_cure_changes_nothing(stages: Stages, cure: str) -> None:
     """The process dies before and after each XenAPI call that changes something: the end is the same."""

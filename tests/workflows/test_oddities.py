@@ -105,3 +105,15 @@ def test_a_port_that_was_just_booted_is_no_leak(stages: Stages) -> None:
     row = rows(stage)["host2/eth1"]
     assert row["missing"] is None
     assert any("booted less than" in reason for reason in row["in_flight"])
+
+
+def test_a_reboot_by_the_guest_loses_nothing(stages: Stages) -> None:
+    """The VM keeps its VIF and its VF, and before, during and after it the port's numbers add up or are not believed (story 31)."""
+    stage = stages(hosts=1, vms=0)
+    vm = stage.simulated.add_vm("web", host="host1")
+    rows(stage)
+    held = stage.simulated.state()["vms"][vm]["vfs"]
+    stage.client.call("VM.clean_reboot", vm)
+    assert rows(stage)["host1/eth1"]["missing"] == 0
+    assert stage.simulated.state()["vms"][vm]["vfs"] == held
+    assert reclaimed(stage) is Status.DONE
