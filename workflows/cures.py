@@ -12,7 +12,7 @@ from typing import Any
 from workflows import proof, rolling
 from workflows.objects import VM
 from workflows.outcome import Done, Outcome, Wait, wake_on_object
-from workflows.ports import Busy, Gone, PortLook, Refused
+from workflows.ports import Busy, Denied, Gone, LockedOut, PortLook, Refused
 from workflows.proof import Lost
 from workflows.rolling import Consent
 from workflows.workflow import Data
@@ -44,7 +44,14 @@ def climb(world: World, data: Data, name: str, cure: Cure) -> Outcome:
     if name not in world.policy.reclaim.allow:
         return failed(world, data, name, NOT_ALLOWED)
     found = proof.lost(world, data)
-    return cure(world, data, found) if isinstance(found, list) else found
+    if not isinstance(found, list):
+        return found
+    try:
+        return cure(world, data, found)
+    except LockedOut:
+        raise
+    except (Denied, Refused) as no:  # the next cure may still do; given up, the same would begin anew with the next look
+        return failed(world, data, name, f"the pool does not let us: {no}", [one.look for one in found])
 
 
 def acted(world: World, data: Data, name: str, what: str) -> Wait:

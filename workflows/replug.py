@@ -12,7 +12,7 @@ from plugins.errors import RetryLater
 from workflows import cures, proof
 from workflows.cures import AT_ONCE, REBOOT, REPLUG, RESTART
 from workflows.outcome import DONE, Done, Need, Outcome, Wait, wake_on_object
-from workflows.ports import Busy, Gone, PortLook, Refused
+from workflows.ports import Busy, Denied, Gone, LockedOut, PortLook, Refused
 from workflows.proof import Lost
 from workflows.tasks import carried_out
 from workflows.workflow import Data
@@ -109,8 +109,13 @@ def _go_on(world: World, data: Data) -> Outcome:
 
 def _keep_out(world: World, data: Data, look: PortLook) -> Outcome:
     """Keep new users away; one who came before the block is let be, and waited for again."""
-    for vm in data["closed"]["vms"]:
-        _block(world, vm, data["closed"]["reason"])
+    try:
+        for vm in data["closed"]["vms"]:
+            _block(world, vm, data["closed"]["reason"])
+    except LockedOut:
+        raise
+    except (Denied, Refused) as no:
+        return _leave(world, data, cures.failed(world, data, REPLUG, f"no VM can be kept from starting: {no}", [look]))
     after = _seen(world, data)
     if after is None or after.users or after.in_flight:
         return _leave(world, data, Wait(f"{look.name} is in use after all", at_most=proof.POLL))
@@ -123,7 +128,9 @@ def _unplug(world: World, data: Data, look: PortLook) -> Outcome:
     closed, what = data["closed"], f"unplugging {look.name}"
     try:
         waiting = carried_out(world, data, what, lambda: world.pool.begin_unplug(closed["pif"]), lambda: not _is_plugged(world, data))
-    except (Busy, Refused) as refused:
+    except LockedOut:
+        raise
+    except (Busy, Refused, Denied) as refused:
         if not _is_plugged(world, data):
             raise RetryLater(f"{what}: {refused}") from refused
         if isinstance(refused, Busy):

@@ -207,6 +207,20 @@ def test_a_pool_that_refuses_to_unplug_is_believed(stages: Stages) -> None:
     assert run.status is Status.DONE, stage.story(run.id)
 
 
+@pytest.mark.parametrize("method", ["VM.add_to_blocked_operations", "Async.PIF.unplug"])
+def test_a_role_that_may_not_is_no_reason_to_begin_again_and_again(stages: Stages, method: str) -> None:
+    """Denied by the pool: the run is stuck and says so, nobody is blocked, and the port is up."""
+    stage = pool(stages, REPLUG, hosts=1)
+    stage.simulated.add_vm("halted", running=False)
+    stage.simulated.control.leak("host1", "SR-IOV", 1)
+    stage.simulated.control.fail(method, ["RBAC_PERMISSION_DENIED", method, "no permission"], times=None)
+    run = stage.run(for_port(stage))
+    assert run.status is Status.STUCK, stage.story(run.id)
+    assert "RBAC_PERMISSION_DENIED" in run.reason
+    assert not stage.vm("halted").blocked_operations
+    assert all(look.attached for look in stage.port.look_at_ports())
+
+
 @pytest.mark.parametrize("driver", ["modprobe", "manual"])
 def test_only_a_reboot_makes_vfs_anew_where_the_mode_is_not_sysfs(stages: Stages, driver: str) -> None:
     """The port is not touched: its VFs would not come back clean."""
