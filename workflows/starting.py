@@ -1,6 +1,5 @@
 """Start a VM that ran: where it ran; when its VF is gone, by the policy's fallbacks in their order. Never silently left halted."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from workflows import parking, placing, powering, room
@@ -83,31 +82,39 @@ def _rung(world: World, data: Data, vm: Condition, rung: str) -> Outcome | None:
 
 
 def _on_one_of(world: World, data: Data, vm: Condition, rung: str) -> Outcome | None:
-    """Where it ran, or on one host after the other that has room."""
+    """Where it ran, or on one host after the other that has room; on each its VFs are promised first."""
     if "hosts" not in data:
-        data["hosts"] = list(_hosts(world, data, rung))
+        data["hosts"] = _hosts(world, data, rung)
     while data["hosts"]:
         host = data["hosts"][0] or None
-        outcome = _start(world, data, vm, host)
+        begun = "task:start" in data
+        outcome = _start(world, data, vm, host) if begun or _has_room(world, data, host) else None
         if outcome is not None:
             return outcome
         data["hosts"] = data["hosts"][1:]
     return None
 
 
-def _hosts(world: World, data: Data, rung: str) -> Iterator[str]:
-    """The hosts to try, "" for wherever xapi says; on each its VFs are promised first."""
-    if data.get("stand_in") or not data["vifs"]:
-        yield from ((data.get("host") or "",) if rung == "home" else ("",))
-        return
+def _hosts(world: World, data: Data, rung: str) -> list[str]:
+    """The hosts to try, "" for wherever xapi says."""
     if rung == "home":
-        host = data.get("host")
-        if host and (world.ledger.promised_to(data["vm"]) or room.promise(world, data, host)):
-            yield host
-        return
-    found = [host for host in room.hosts(world, data) if rung != "elsewhere" or host != data.get("host")]
-    yield from (host for host in found[:1] if room.promise(world, data, host))
-    yield from found[1:]
+        return [data["host"]] if data.get("host") else []
+    if _wants_no_vf(data):
+        return [""]
+    return [host for host in room.hosts(world, data) if rung != "elsewhere" or host != data.get("host")]
+
+
+def _has_room(world: World, data: Data, host: str | None) -> bool:
+    """Whether its VFs are promised to it on the host, which is noted where they cannot be."""
+    promised = host == data.get("host") and world.ledger.promised_to(data["vm"])
+    if _wants_no_vf(data) or host is None or promised or room.promise(world, data, host):
+        return True
+    data["refusals"].append("others have been promised its VFs" + (" where it ran" if host == data.get("host") else ""))
+    return False
+
+
+def _wants_no_vf(data: Data) -> bool:
+    return bool(data.get("stand_in")) or not data["vifs"]
 
 
 def _when_there_is_room(world: World, data: Data, vm: Condition) -> Outcome | None:

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from orchestrator.simulator.control import find
 from state.run import Run, Status
 from tests.engine import crashes
 from tests.workflows import backups
@@ -125,4 +126,28 @@ def test_the_snapshot_stays_as_long_as_its_policy_says(stages: Stages) -> None:
     assert len(backups.snapshots(stage)) == 1
     stage.finish(release.id)
     assert backups.snapshots(stage) == set()
+    assert stage.complaints() == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_vifs_on_vlans_of_sriov_are_taken_off_and_back_too(stages: Stages, mode: str) -> None:
+    """All VIFs that take a VF, none that does not, each to its own network; QoS, locking and order are kept."""
+    stage = backups.staged(stages)
+    vm = stage.with_vf()
+    vlan = stage.pool.create_network("SR-IOV vlan 7", {})
+    for nic in stage.pool.nics():
+        if nic.logical_PIF:
+            stage.pool.create_vlan(nic.logical_PIF, 7, vlan)
+    stage.simulated.halt_vm(vm.uuid)
+    stage.pool.create_vif(vm.uuid, vlan, "1", "", {"kept": "yes"})
+    stage.pool.create_vif(vm.uuid, stage.network(backups.ORDINARY), "2", "", {})
+    stage.pool.create_vif(vm.uuid, stage.network(), "3", "02:00:00:00:00:33", {})
+    stage.client.call("VM.start", find(stage.simulated.database, "VM", vm.uuid), False, False)
+    stage.began = stage.look()
+    run = stage.run(backups.request(stage, mode, stage.pool.vm(vm.uuid)))
+    assert [noted["device"] for noted in run.data["vifs"]] == ["0", "1", "3"]
+    assert len(stage.pool.vm(run.data["snapshot"]).vifs) == 4
+    assert stage.pool.vm(run.data["snapshot"]).sriov_vifs == ()
+    backups.ended(stage, run)
+    assert len(stage.pool.vm(vm.uuid).held) == 3
     assert stage.complaints() == []

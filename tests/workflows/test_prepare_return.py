@@ -288,3 +288,15 @@ def test_what_was_guarded_may_be_done_again(stages: Stages, mode: str) -> None:
     stage.simulated.halt_vm(vm.uuid)
     backups.ended(stage, stage.run(backups.request(stage, mode, stage.pool.vm(vm.uuid))))
     assert {"start", "start_on"} <= set(stage.pool.vm(vm.uuid).allowed_operations)
+
+
+def test_a_host_that_starts_no_vms_is_passed_over(stages: Stages) -> None:
+    """The one where it ran was disabled, and so was the next with room: it runs on the third."""
+    stage = backups.staged(stages, hosts=3)
+    vm = stage.with_vf()
+    others = [host.uuid for host in stage.pool.hosts() if host.uuid != vm.resident_on]
+    disable = lambda world, _: [world.pool.disable_host(host) for host in (vm.resident_on, others[0])]  # noqa: E731
+    backups.meanwhile(stage, PREPARE.name, "take_snapshot", disable)
+    run = backups.ended(stage, stage.run(backups.request(stage, "offline", vm)))
+    now = stage.pool.vm(vm.uuid)
+    assert (now.power_state, len(now.held), now.resident_on) == ("Running", 1, others[1]), stage.story(run.id)
