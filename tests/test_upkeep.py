@@ -70,11 +70,24 @@ def test_a_host_that_joins_is_enabled_too(kept: Kept) -> None:
 
 
 def test_a_port_that_was_unplugged_gets_its_vfs_back(kept: Kept) -> None:
-    """Drift of a port that is there (story 45)."""
+    """Without its physical PIF the VFs are useless although attached: drift of a port that is there (story 45)."""
     scene, looked = kept()
     scene.enable()
     nic = next(nic for nic in scene.stage.port.nics() if nic.device == "eth2")
-    task = scene.stage.port.begin_unplug(nic.logical_PIF or "")
+    task = scene.stage.port.begin_unplug(nic.uuid)
+    while scene.stage._pending(task):
+        pass
+    (run,) = looked()
+    assert scene.stage.finish(run.id).status is Status.DONE
+    assert scene.vfs_of() == {"host1": 4, "host2": 4}
+
+
+def test_a_port_whose_record_somebody_destroyed_is_enabled_again(kept: Kept) -> None:
+    """As a network reset does (story 42)."""
+    scene, looked = kept()
+    scene.enable()
+    nic = next(nic for nic in scene.stage.port.nics() if nic.device == "eth2")
+    task = scene.stage.port.begin_disable(nic.sriov or "")
     while scene.stage._pending(task):
         pass
     (run,) = looked()

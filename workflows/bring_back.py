@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-from workflows import guests, rebooting
+from workflows import booting, guests, rebooting
 from workflows.guests import Guest
 from workflows.objects import VM, Host
 from workflows.outcome import Done, Finish, Need, Outcome, Refuse, Request
@@ -16,7 +16,7 @@ NAME = "bring-back"
 def requests(pool: str, hosts: Iterable[Host], marked: Iterable[VM], at_work: Collection[str]) -> list[Request]:
     """A run for each host that bears our mark, or for which a VM waits; *at_work*: the runs (ids) that see to theirs themselves."""
     there = {host.uuid: host for host in hosts}
-    wanted = {host.uuid for host in there.values() if rebooting.AT_WORK in host.other_config and rebooting.run_at(host) not in at_work}
+    wanted = {host.uuid for host in there.values() if booting.AT_WORK in host.other_config and booting.run_at(host) not in at_work}
     notes = [note for vm in marked if (note := guests.restart_note(vm)) is not None]
     wanted |= {note["host"] for note in notes if note["run"] not in at_work}
     names = {uuid: there[uuid].name if uuid in there else "that is gone" for uuid in wanted}
@@ -35,7 +35,7 @@ def look(world: World, data: Data) -> Outcome:
         host = None
     if host is None and not marked:
         return Refuse("the host is not in the pool any more, and no VM waits for it")
-    if not marked and host is not None and rebooting.AT_WORK not in host.other_config:
+    if not marked and host is not None and booting.AT_WORK not in host.other_config:
         return Finish("nothing of ours is on the host")
     waiting = [_waiting(world, vm) for vm in marked]
     data["memo"] = rebooting.lost(data["host"], data["name"], host, waiting)

@@ -173,7 +173,7 @@ DISABLE = Workflow(
     NAME,
     "Disable SR-IOV where [sriov.NAME] of the configuration has it",
     (
-        Step(look_first),
+        Step(look_first, timeout=None),
         Step(disable_ports, undo=enable_again, timeout=None),
         Step(remove_networks),
         Step(prove),

@@ -212,7 +212,7 @@ ENABLE = Workflow(
     NAME,
     "Enable SR-IOV on every host of a pool, as [sriov.NAME] of the configuration wants it",
     (
-        Step(look_first),
+        Step(look_first, timeout=None),
         Step(make_networks, undo=unmake_networks),
         Step(enable_ports, undo=disable_ports, timeout=None),
         Step(reboot_hosts, undo=rolling.put_back, timeout=None),

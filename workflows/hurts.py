@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from workflows import guests, rebooting, rolling, sriov
+from workflows import booting, guests, rolling, sriov
 from workflows.ports import Pool
 from workflows.sriov import Sight, State, Target
 from workflows.wanted import RebootPolicy
@@ -78,7 +78,7 @@ def _of_reboots(pool: Pool, sight: Sight, policy: RebootPolicy) -> Iterator[str]
     for host in rolling.in_order({target.nic.host: target.host for target in due}.values()):
         word = "must be rebooted" if host.uuid in surely else "must be rebooted if its driver wants it, which only enabling tells"
         again = ["it came back without VFs the last time, so it is not rebooted again unless approved"] * (
-            rebooting.IN_VAIN in host.other_config
+            booting.IN_VAIN in host.other_config
         )
         said = [*guests.in_words(pool, host, policy), *again] or ["nothing runs there"]
         yield f"{host.name} {word}: {'; '.join(said)}" if host.live else f"{host.name} {word}"

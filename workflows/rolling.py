@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from workflows import guests, rebooting, windows
+from workflows import booting, guests, rebooting, windows
 from workflows.objects import Host
 from workflows.outcome import DONE, LOOK_AGAIN, Need, Outcome, Wait, wake_on_approval, wake_on_object
 from workflows.trying import AT_ONCE
@@ -132,7 +132,7 @@ def _not_allowed(world: World, following: list[Host], consent: Consent) -> Wait 
 
 def _not_again(world: World, host: Host) -> Wait | None:
     """A host that came back without VFs, in whatever run, is rebooted again only when a person says so."""
-    note = host.other_config.get(rebooting.IN_VAIN)
+    note = host.other_config.get(booting.IN_VAIN)
     if note is None or world.approved_by:
         return None
     said = f"{host.name} was rebooted at {_at(note)} and came back without VFs: not again, unless `vfo run {world.run_id} approve`"

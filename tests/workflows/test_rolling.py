@@ -11,7 +11,7 @@ from tests.engine import crashes
 from tests.journey.lab import wait_until
 from tests.workflows.sriov_scene import ALWAYS, Scene, policy
 from tests.workflows.stage import Stage
-from workflows import bring_back, rebooting
+from workflows import booting, bring_back
 from workflows.bring_back import BRING_BACK
 from workflows.policy import Policy
 from workflows.wanted import RebootPolicy
@@ -167,7 +167,7 @@ def test_a_host_that_comes_back_without_vfs_is_never_rebooted_again_by_itself(st
     scene.stage.engine.retry(run_id, by="a person")
     assert scene.stage.finish(run_id).status is Status.STUCK
     assert scene.downs == {"host2": 1}
-    assert rebooting.IN_VAIN in next(host for host in scene.stage.port.hosts() if host.name == "host2").other_config
+    assert booting.IN_VAIN in next(host for host in scene.stage.port.hosts() if host.name == "host2").other_config
     bare_after_boot(scene, "host2", bare=False)
     scene.simulated.control.host("host2", "off")
     scene.simulated.control.host("host2", "on")
@@ -182,7 +182,7 @@ def test_what_was_rebooted_in_vain_is_remembered_by_the_pool(stages: Stages) -> 
     """A new run finds the mark on the host and waits for an approval, also in a window (story 35)."""
     scene = Scene(stages, hosts=2, vms=0)
     uuid = next(host.uuid for host in scene.stage.port.hosts() if host.name == "host2")
-    scene.stage.port.note_host(uuid, rebooting.IN_VAIN, '{"at": "yesterday"}')
+    scene.stage.port.note_host(uuid, booting.IN_VAIN, '{"at": "yesterday"}')
     run_id = scene.begin()
     run = scene.until(run_id, "not again")
     assert run.reason == f"host2 was rebooted at yesterday and came back without VFs: not again, unless `vfo run {run_id} approve`"
@@ -282,6 +282,18 @@ def test_a_vm_that_is_deleted_meanwhile_is_not_waited_for(stages: Stages) -> Non
     scene.until(run_id, "host2 was asked to reboot")
     scene.simulated.destroy_vm(gone)
     assert scene.stage.finish(run_id).status is Status.DONE
+
+
+@pytest.mark.parametrize("words", ["move what can move", "is to shut down", "shutdown of"])
+def test_a_vm_that_is_deleted_while_its_host_is_emptied_stops_nothing(stages: Stages, words: str) -> None:
+    """Whatever was just asked of it: the host goes on without it."""
+    scene = Scene(stages, hosts=2, vfs=1, vms=4)
+    gone = scene.with_vf_on("host2")
+    run_id = scene.begin()
+    scene.until(run_id, words)
+    scene.simulated.destroy_vm(gone)
+    run = scene.stage.finish(run_id)
+    assert run.status is Status.DONE, run.reason
 
 
 def test_a_vm_that_somebody_else_halts_meanwhile_stays_halted(stages: Stages) -> None:
