@@ -112,13 +112,13 @@ def _watch(listed: Callable[[], list[dict[str, Any]]]) -> None:
 
     from rich.live import Live
 
-    with Live(_drawn(listed()), auto_refresh=False) as live:
-        try:
+    try:
+        with Live(_drawn(listed()), auto_refresh=False) as live:
             while True:
                 time.sleep(WATCH_SECONDS)
                 live.update(_drawn(listed()), refresh=True)
-        except KeyboardInterrupt:
-            return
+    except KeyboardInterrupt:
+        return
 
 
 def _drawn(rows: list[dict[str, Any]]) -> Any:
