@@ -77,6 +77,7 @@ class Server:
         self._listeners: dict[str, Listener] = {}
         self._certificates: dict[str, certificates.Certificate] = {}
         self._threads: set[threading.Thread] = set()
+        self._spawning = threading.Lock()
         self._stopping = threading.Event()
         self._port = settings.port
         self._next_sweep = settings.clock() + tasks.SWEEP
@@ -155,7 +156,9 @@ class Server:
         deadline = time.monotonic() + STOP_PATIENCE
         for listener in listeners:
             listener.join(max(0.0, deadline - time.monotonic()))
-        for thread in list(self._threads):
+        with self._spawning:
+            working = list(self._threads)
+        for thread in working:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
         self._listeners.clear()
@@ -174,11 +177,13 @@ class Server:
             except Interrupted:
                 log.debug("%s ended with the server", function)
             finally:
-                self._threads.discard(thread)
+                with self._spawning:
+                    self._threads.discard(thread)
 
         thread = threading.Thread(target=run, name="simulator work", daemon=True)
-        self._threads.add(thread)
-        thread.start()
+        with self._spawning:  # whoever sees it in the set may join it
+            thread.start()
+            self._threads.add(thread)
 
     def pause(self, seconds: float) -> None:
         """Wait *seconds* on the wall, in a spawned thread; Interrupted when the server stops meanwhile."""

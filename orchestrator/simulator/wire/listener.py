@@ -53,8 +53,8 @@ class Listener:
                     connection.close()
                     return
                 self._connections.add(connection)
+                thread.start()  # under the lock: whoever sees it in the set may join it
                 self._threads.add(thread)
-            thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
         served: socket.socket = connection
