@@ -1,5 +1,7 @@
 """Enable SR-IOV on all hosts of a pool as [sriov.NAME] wants it: one network, half-made ports repaired, hosts rebooted one by one."""
 
+from datetime import datetime
+
 from plugins.errors import GiveUp
 from workflows import hurts, mending, rolling, sriov
 from workflows.outcome import DONE, LOOK_AGAIN, Done, Finish, Need, Outcome, Refuse, Request, Stuck, Wait
@@ -137,12 +139,26 @@ def reboot_hosts(world: World, data: Data) -> Outcome:
     sight = _sight(world, data)
     policy = sight.policy
     due = {target.nic.host for target in sight.in_state(State.REBOOT)}
+    if waits := _others_are_made(world, data, sight, due):
+        return waits
     consent = Consent(policy.reboot, policy.maintenance, policy.max_unavailable)
     outcome = rolling.roll(world, data, due, consent)
     if isinstance(outcome, Done):
         names = [host.name for host in sight.hosts if host.uuid in rolling.rebooted(data)]
         return Done(f"rebooted {', '.join(names)}" if names else "no host had to be rebooted")
     return outcome
+
+
+def _others_are_made(world: World, data: Data, sight: Sight, due: set[str]) -> Wait | None:
+    """Wait while other ports of these hosts are being enabled, so that a host reboots once for all; what is half made for good is not."""
+    making = [f"{nic.host_name}/{nic.device}" for nic in sight.nics if nic.host in due and nic.sriov and nic.mode == "unknown"]
+    if not making:
+        data.pop("making_since", None)
+        return None
+    since = datetime.fromisoformat(data.setdefault("making_since", world.now.isoformat()))
+    if world.now - since >= world.policy.reboot.vfs_within:
+        return None
+    return Wait(f"{', '.join(making)} is being enabled, and a host reboots once for all its ports", at_most=SOON)
 
 
 def tag_ports(world: World, data: Data) -> Outcome:

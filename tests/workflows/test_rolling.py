@@ -1,6 +1,7 @@
 """Hosts that reboot for SR-IOV, and their VMs."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -11,10 +12,10 @@ from tests.engine import crashes
 from tests.journey.lab import wait_until
 from tests.workflows.sriov_scene import ALWAYS, Scene, policy
 from tests.workflows.stage import Stage
-from workflows import booting, bring_back
+from workflows import booting, bring_back, enable
 from workflows.bring_back import BRING_BACK
 from workflows.policy import Policy
-from workflows.wanted import RebootPolicy
+from workflows.wanted import PortChoice, RebootPolicy
 from workflows.windows import Window
 
 Stages = Callable[..., Stage]
@@ -380,3 +381,45 @@ def test_vfs_that_are_promised_to_others_are_left_to_them(stages: Stages) -> Non
     stage.ledger.keep(absent.uuid)
     assert stage.finish(run_id).status is Status.DONE
     assert scene.complaints() == []
+
+
+def test_a_host_reboots_once_for_all_its_ports(stages: Stages) -> None:
+    """Two tables, two ports of a driver that needs a boot, two runs: each host goes down once."""
+    scene = Scene(stages, hosts=2, vms=4, ports=3)
+    fast = scene.stage.policy.sriov["fast"]
+    slow = replace(fast, name="slow", network="slow", ports=PortChoice(device="eth3"))
+    scene.stage.policy = replace(scene.stage.policy, sriov={"fast": fast, "slow": slow})
+    both = [scene.stage.submit(enable.request("lab", name)) for name in ("fast", "slow")]
+    scene.stage.finish(*both)
+    assert [scene.stage.at(run_id).status for run_id in both] == [Status.DONE, Status.DONE]
+    assert (scene.downs, scene.together) == ({"host1": 1, "host2": 1}, 1)
+    assert (set(scene.vfs_of("eth2").values()), set(scene.vfs_of("eth3").values())) == ({4}, {4})
+
+
+def test_a_port_that_is_being_enabled_is_waited_for_and_one_left_half_made_is_not(stages: Stages) -> None:
+    """A host does not reboot while another port of it may need the same boot; for ever it does not wait."""
+    scene = Scene(stages, hosts=2, vms=0, ports=3)
+    scene.simulated.add_network("slow")
+    scene.simulated.control.driver("host2", "enable-fails")
+    port = next(nic for nic in scene.stage.port.nics() if nic.host_name == "host2" and nic.device == "eth3")
+    task = scene.stage.port.begin_enable(port.uuid, scene.stage.network("slow"))
+    while scene.stage._pending(task):
+        pass
+    scene.simulated.control.driver("host2", "modprobe")
+    run_id = scene.begin()
+    run = scene.until(run_id, "being enabled")
+    assert run.reason == "host2/eth3 is being enabled, and a host reboots once for all its ports"
+    began = scene.stage.now
+    assert scene.stage.finish(run_id).status is Status.DONE
+    assert scene.stage.now - began >= timedelta(minutes=10)
+
+
+def test_more_hosts_may_be_away_where_the_policy_says_so(stages: Stages) -> None:
+    """With max_unavailable = 2 one that somebody disabled keeps no other from it; two of ours are never down at once."""
+    scene = Scene(stages, wanted={"max_unavailable": 2})
+    scene.simulated.halt_vm(scene.with_vf_on("host3"))
+    scene.stage.port.disable_host(next(host.uuid for host in scene.stage.port.hosts() if host.name == "host3"))
+    run = scene.enable()
+    assert run.status is Status.DONE, run.reason
+    assert order(scene, run.id) == ["host2", "host3", "host1"]
+    assert scene.together == 1
