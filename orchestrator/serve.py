@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import UUID
 
-from orchestrator import bootstrap
+from orchestrator import bootstrap, memory
 from orchestrator.bootstrap import PoolAccess
 from orchestrator.broker import Broker
 from orchestrator.config.errors import ConfigError
@@ -44,6 +44,7 @@ def now() -> datetime:
 
 def serve(loaded: Loaded) -> int:
     """Serve until SIGTERM or SIGINT; 0. What cannot be used (database, broker, plugin, port) is a ConfigError before anything starts."""
+    memory.bound()
     stop = threading.Event()
     with contextlib.ExitStack() as stack:
         stack.enter_context(_signals(stop))
