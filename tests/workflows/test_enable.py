@@ -242,3 +242,29 @@ def test_given_up_and_dead_at_any_call_the_host_is_in_service_again(stages: Stag
         assert set(scenes[id(stage)].downs.values()) <= {1}
 
     crash_everywhere(made(stages, scenes, vfs=1), lambda stage: enable.request("lab", "fast"), check, prepare=given_up_when(words))
+
+
+CALLS = (
+    "network.create",
+    "Async.network_sriov.create",
+    "host.add_to_other_config",
+    "host.disable",
+    "Async.VM.clean_shutdown",
+    "Async.VM.pool_migrate",
+    "Async.VM.start_on",
+    "Async.host.reboot",
+    "VLAN.create",
+)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("method", CALLS)
+def test_a_call_whose_answer_is_cut_off_is_made_once(stages: Stages, method: str, when: str) -> None:
+    """Before it took effect or after: what it was for is looked at, and nothing is done twice."""
+    scene = Scene(stages, hosts=2, vms=4, vfs=1, wanted={"vlans": (120,)})
+    with_a_mover(scene.stage)
+    scene.simulated.control.cut(method, when)
+    run = scene.enable()
+    assert run.status is Status.DONE, run.reason
+    assert (scene.downs, scene.together) == ({"host1": 1, "host2": 1}, 1)
+    assert scene.complaints() == []
