@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, PoolName
+from orchestrator.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, DryRun, PoolName, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 app = typer.Typer(name="sriov", help="SR-IOV on the hosts of a pool, as [sriov.NAME] of the configuration wants it.", no_args_is_help=True)
 
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="The NAME of [sriov.NAME]; left out: all of them.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Show how it goes on until it has ended; the exit code says how.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, with the XenAPI calls; change nothing.")]
 Force = Annotated[bool, typer.Option("--force", help="Also where halted VMs have VIFs on the network: they cannot start then.")]
 
 
