@@ -10,7 +10,7 @@ from plugins.errors import GiveUp
 from workflows import backup_modes, backup_snapshots, homecoming, parking, placing, powering, put_right, release_backup, room, starting
 from workflows.backup_modes import FAILOVER, ONLINE, Mode
 from workflows.objects import VM
-from workflows.outcome import DONE, Done, Need, Outcome, Refuse, Request
+from workflows.outcome import DONE, Done, Need, Outcome, Refuse, Request, Wait
 from workflows.policy import BackupPolicy
 from workflows.ports import Pool
 from workflows.workflow import Data, Step, Workflow
@@ -81,7 +81,9 @@ def promise_return(world: World, data: Data) -> Outcome:
     if not _parks(data) or not data["ran"] or not data["vifs"]:
         return Done("no VF is given away")
     if not room.promise(world, data, data["host"]):
-        return Refuse("its VFs cannot be promised to it for the return: others have been promised them, or the ports are in motion")
+        if moving := room.in_motion(world, data, data["host"]):
+            return Wait(f"its VFs can be promised to it when its host has come to rest: {moving}", at_most=timedelta(seconds=5))
+        return Refuse("its VFs cannot be promised to it for the return: others have been promised them")
     return Done(f"promised: {len(data['vifs'])} VFs of the host where it runs")
 
 

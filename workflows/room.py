@@ -13,6 +13,12 @@ def promise(world: World, data: Data, host: str | None) -> bool:
     return wanted is not None and _promise(world.ledger, data["vm"], wanted, world.run_id)
 
 
+def in_motion(world: World, data: Data, host: str) -> str:
+    """Why the numbers of its ports there cannot be trusted at this moment (a VM that starts is counted twice); "" when they can."""
+    moving = [reason for look, _ in _wanted(world, data).get(host, ()) for reason in look.in_flight]
+    return "; ".join(moving)
+
+
 def hosts(world: World, data: Data) -> list[str]:
     """The hosts with room, the one where it ran first, then those with more free VFs first."""
     found = _wanted(world, data)

@@ -119,6 +119,9 @@ def _held(loaded: Loaded, store: Store, written: str, pool: str | None) -> list[
     if len(which) > 1:
         said = ", ".join(f"{uuid} (pool {name})" for uuid, name in which.items())
         raise WrongInput(f"VM {written!r}: {len(which)} fit: {said}: write the uuid of the one that is meant")
+    stuck = next((run for run in found if run.status == "stuck"), None)
+    if stuck is not None:
+        raise NotSo(f"VM {written!r}: run {stuck.id} ({stuck.workflow}) is stuck: {stuck.reason}; next: {stuck.next_command}")
     held = [run.id for run in found if run.workflow == "release-backup"]
     if held:
         return held
@@ -129,9 +132,10 @@ def _held(loaded: Loaded, store: Store, written: str, pool: str | None) -> list[
 
 def _active(store: Store, pool: str | None) -> Sequence[Run]:
     from state import runs
+    from state.run import ACTIVE, Status
 
     with store.read() as session:
-        listed = runs.listed(session, pool=pool, limit=1_000_000)
+        listed = runs.listed(session, statuses=ACTIVE | {Status.STUCK}, pool=pool, limit=1_000_000)
     return [run for run in listed if run.workflow in ("prepare-backup", "release-backup")]
 
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from state.run import Run, Status
 from tests.workflows.stage import Stage
@@ -62,3 +63,16 @@ def ended(stage: Stage, run: Run, status: Status = Status.DONE) -> Run:
 def snapshots(stage: Stage) -> set[str]:
     """The names of all snapshots in the pool."""
     return {row["name_label"] for row in stage.look().records["VM"].values() if row["is_a_snapshot"]}
+
+
+def until_at_work(stage: Stage, run_id: UUID, step: str) -> None:
+    """Turn the run until it waits for a task of the pool at the step."""
+    for _ in range(200):
+        run = stage.at(run_id)
+        waits = (run.waits_on or "").startswith("task:")
+        if waits and run.step == step:
+            return
+        if waits:
+            stage._await_task(run)
+        stage.turn(run_id)
+    raise AssertionError(f"it never waits at {step}: {stage.story(run_id)}")

@@ -48,11 +48,7 @@ def test_a_task_that_is_forgotten_says_nothing(stages: Stages, step: str) -> Non
     """The toolstack restarts while the task is at work: the object is judged, and the work begun again where it is not so."""
     stage = backups.staged(stages, speed=0.02)
     run_id = stage.submit(backups.request(stage))
-    while not (stage.at(run_id).step == step and (stage.at(run_id).waits_on or "").startswith("task:")):
-        before = stage.at(run_id)
-        if before.waits_on and before.waits_on.startswith("task:"):
-            stage._await_task(before)
-        stage.turn(run_id)
+    backups.until_at_work(stage, run_id, step)
     stage.simulated.control.toolstack_restart()
     well(stage, stage.finish(run_id))
 

@@ -300,3 +300,16 @@ def test_a_host_that_starts_no_vms_is_passed_over(stages: Stages) -> None:
     run = backups.ended(stage, stage.run(backups.request(stage, "offline", vm)))
     now = stage.pool.vm(vm.uuid)
     assert (now.power_state, len(now.held), now.resident_on) == ("Running", 1, others[1]), stage.story(run.id)
+
+
+def test_many_vms_of_full_ports_are_prepared_at_once(stages: Stages) -> None:
+    """While one starts its VF is reserved and promised: the others wait a moment for the numbers, and none is refused."""
+    stage = backups.staged(stages, hosts=1, vfs=2, vms=4, speed=0.1)
+    first, second = [stage.submit(backups.request(stage, "offline", vm)) for vm in stage.port.vms() if vm.held]
+    assert stage.pool.look_at_ports()[0].remaining == 0
+    backups.until_at_work(stage, first, "start_again")
+    assert "when its host has come to rest" in stage.turn(second).reason
+    stage.finish(first, second)
+    assert {stage.at(one).status for one in (first, second)} == {Status.DONE}
+    stage.finish_all()
+    assert stage.complaints() == []
