@@ -9,7 +9,7 @@ from workflows import room
 from workflows.objects import VM, Host
 from workflows.outcome import Wait, wake_on_object
 from workflows.ports import Gone, Pool, PoolError
-from workflows.trying import AT_ONCE, attempt
+from workflows.trying import AT_ONCE, attempt, over
 from workflows.wanted import RebootPolicy
 from workflows.world import World
 
@@ -137,7 +137,7 @@ def stop(world: World, guest: Guest, host: str, run_id: str) -> Wait | PoolError
         guest["state"] = LOST if vm is None else ELSEWHERE
         return None
     if vm.power_state == "Halted":  # one that somebody else halted stays so
-        guest.pop("task", None)
+        over(world, guest)
         guest["state"] = HALTED if "stopping" in guest else LOST
         return None
     if "stopping" not in guest and guest["vifs"]:

@@ -23,7 +23,7 @@ def attempt(world: World, memo: Memo, what: str, begin: Callable[[], str], is_so
     part of the run's data. Raises what is to be tried again: the pool is away, or does not let us in.
     """
     if is_so():
-        memo.pop("task", None)
+        over(world, memo)
         return None
     if "task" not in memo:
         return _begun(world, memo, what, begin)
@@ -37,6 +37,12 @@ def attempt(world: World, memo: Memo, what: str, begin: Callable[[], str], is_so
         return state.error
     why = f": {state.error}" if isinstance(state, Failed) else ""
     return Wait(f"{what} ended, and it is not so yet{why}", at_most=SOON)
+
+
+def over(world: World, memo: Memo) -> None:
+    """The object was seen to be so: the task that was begun for it, if there is one, is of no more use and leaves the pool."""
+    if ref := memo.pop("task", None):
+        world.pool.task(ref)
 
 
 def _begun(world: World, memo: Memo, what: str, begin: Callable[[], str]) -> Wait | PoolError:
