@@ -33,6 +33,7 @@ def test_what_is_prepared_wants_no_vf(stages: Stages, mode: str) -> None:
     snapshot = stage.pool.vm(stage.run(backups.request(stage, mode)).data["snapshot"])
     assert len(snapshot.vifs) == 1
     assert snapshot.sriov_vifs == ()
+    assert dict(snapshot.blocked_operations) == {}, "what is restored from it may be started"
 
 
 def test_a_halted_vm_stays_halted(stages: Stages) -> None:
@@ -112,6 +113,28 @@ def test_a_cancelled_hold_lets_everything_go(stages: Stages) -> None:
     stage.settle(release.id)
     stage.engine.cancel(release.id, by="me")
     assert stage.finish(release.id).status is Status.UNDONE
+    assert stage.complaints() == []
+
+
+def test_a_cancelled_hold_of_a_vm_that_is_gone_ends(stages: Stages) -> None:
+    """There is nothing to give back, and the snapshot goes."""
+    stage = backups.staged(stages)
+    run = stage.run(backups.request(stage, "failover"))
+    release = next(run for run in stage.runs() if run.workflow == RELEASE.name)
+    stage.settle(release.id)
+    stage.simulated.destroy_vm(run.data["vm"])
+    stage.engine.cancel(release.id, by="me")
+    assert stage.finish(release.id, turns=40).status is Status.UNDONE
+    assert backups.snapshots(stage) == set()
+
+
+def test_cancelled_while_the_snapshot_is_taken_it_is_waited_for_and_goes(stages: Stages) -> None:
+    """A snapshot that comes to be after the run has given up would be nobody's (story 69)."""
+    stage = backups.staged(stages, speed=0.05)
+    run_id = stage.submit(backups.request(stage))
+    backups.until_at_work(stage, run_id, "take_snapshot")
+    stage.engine.cancel(run_id, by="me")
+    assert stage.finish(run_id).status is Status.UNDONE
     assert stage.complaints() == []
 
 

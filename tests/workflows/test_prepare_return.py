@@ -43,8 +43,11 @@ def no_thieves(complaints: list[str]) -> list[str]:
 def test_a_vm_whose_vf_was_taken_runs_on_another_host(stages: Stages) -> None:
     """Elsewhere is first in the policy's order (story 12)."""
     stage = backups.staged(stages)
+    promised: list[set[str]] = []
+    backups.meanwhile(stage, PREPARE.name, "mark_snapshot", lambda world, data: promised.append(set(world.ledger.promised_to(data["vm"]))))
     run, vm = without_vf(stage, elsewhere=True)
     backups.ended(stage, run)
+    assert promised == [{look.port for look in stage.pool.look_at_ports()}], "on its own host, then on the other one"
     now = stage.pool.vm(vm.uuid)
     assert (now.power_state, len(now.held)) == ("Running", 1)
     assert now.resident_on != vm.resident_on

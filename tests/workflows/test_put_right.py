@@ -128,7 +128,7 @@ def test_a_vm_is_put_right_from_the_pool_alone(stages: Stages, step: str, mode: 
     other = with_empty_database(stage, stages)
     other.now = stage.now
     note = parking.own_note(stage.pool.vm(vm)) or {}
-    if note.get("until"):
+    if note.get("until") and note.get("in_service"):
         other.pass_time(timedelta(hours=13))
     run = put(other, vm)
     assert run.status is Status.DONE, other.story(run.id)
