@@ -197,8 +197,8 @@ class Machines(Protocol):
     def block(self, vm: str, operations: Iterable[str], reason: str) -> None:
         """Add to VM.blocked_operations; an operation that somebody else blocks is left as it is. *reason* begins with "vfo:"."""
 
-    def unblock(self, vm: str, reason: str) -> None:
-        """Remove every block that has exactly this reason, and have allowed_operations computed anew."""
+    def unblock(self, vm: str, reason: str, *, recompute: bool = True) -> None:
+        """Remove every block that has exactly this reason; *recompute* allowed_operations, unless a start follows at once."""
 
     def note(self, vm: str, key: str, value: str) -> None:
         """Set a key ("vfo:...") of the VM's other_config, whatever it was."""

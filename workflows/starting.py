@@ -38,7 +38,7 @@ def started(world: World, data: Data) -> Outcome:
     if vm.power_state != "Halted":
         return powering.change_of(world, vm, f"the VM is {vm.power_state}: it must run or be halted", timedelta(minutes=1))
     if (ours := reason_of(world, data)) in vm.blocked_operations.values():
-        world.pool.unblock(vm.uuid, ours)
+        world.pool.unblock(vm.uuid, ours, recompute=False)
     return _by_policy(world, data, vm)
 
 

@@ -107,7 +107,7 @@ class Machines(Port):
     def _blocked(self, ref: str) -> dict[str, str]:
         return self._client.fetch(dict[str, str], "VM.get_blocked_operations", ref)
 
-    def unblock(self, vm: str, reason: str) -> None:
+    def unblock(self, vm: str, reason: str, *, recompute: bool = True) -> None:
         """Remove our blocks; allowed_operations is stale until it is computed anew, which happens at the next operation anyway.
 
         Only a pool-admin may have it computed (xapi: VM.update_allowed_operations), so being denied that is no fault.
@@ -118,12 +118,16 @@ class Machines(Port):
             for operation, why in self._blocked(ref).items():
                 if why == reason:
                     self._client.call("VM.remove_from_blocked_operations", ref, operation)
-            try:
-                self._client.call("VM.update_allowed_operations", ref)
-            except Denied:
-                return
+            if recompute:
+                self._recompute(ref)
 
         self._on("VM", vm, act)
+
+    def _recompute(self, ref: str) -> None:
+        try:
+            self._client.call("VM.update_allowed_operations", ref)
+        except Denied:
+            return
 
     def note(self, vm: str, key: str, value: str) -> None:
         """Set a key of other_config. XenAPI has no way to replace one: a value that differs is away for a moment."""
