@@ -146,6 +146,9 @@ def _restart(world: World, data: Data, found: list[Lost]) -> Outcome:
     if host.agent_start_time > restart["started"]:
         if not (host.live and host.enabled):
             return Wait(f"{host.name} comes back", on=wake_on_object(world.pool.name, "host", host.uuid), at_most=proof.POLL)
+        if not restart.get("back"):  # what was found may have been found before it was: the next look judges
+            data["restart"] = {**restart, "back": True}
+            return Wait(f"the toolstack of {host.name} was restarted: its ports are looked at again", at_most=AT_ONCE)
         return failed(world, data, RESTART, f"{proof.in_words(found)} still lost after that of {host.name}", [one.look for one in found])
     if "asked" not in restart:
         restart["asked"] = world.now.isoformat()
