@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from plugins.errors import GiveUp
 from workflows import mending, sriov
 from workflows.objects import NIC
-from workflows.outcome import DONE, Done, Finish, Need, Outcome, Refuse, Request, Stuck, Wait
+from workflows.outcome import DONE, Done, Finish, Outcome, Refuse, Request, Stuck, Wait
 from workflows.plan import Plan
 from workflows.ports import Pool
 from workflows.sriov import OURS, Sight, State, Target
@@ -42,13 +42,9 @@ def plan(pool: Pool, policy: SriovPolicy, *, force: bool) -> Plan:
 
 def look_first(world: World, data: Data) -> Outcome:
     """Look at every port and at who is on the network, before anything is touched."""
-    for key in data.keys() - {"name", "force"}:  # of a run that was undone and is tried again
-        del data[key]
-    if sriov.thing(data["name"]) not in world.held:
-        return Need((sriov.thing(data["name"]),))
-    policy = world.policy.sriov.get(data["name"])
-    if policy is None:
-        return Refuse(f"there is no table [sriov.{data['name']}] in the configuration")
+    policy = sriov.begun(world, data, frozenset({"name", "force"}))
+    if not isinstance(policy, SriovPolicy):
+        return policy
     sight = sriov.see(world.pool, policy)
     there = _enabled(sight)
     if not there and not _our_networks(sight):

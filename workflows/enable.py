@@ -4,7 +4,7 @@ from datetime import datetime
 
 from plugins.errors import GiveUp
 from workflows import hurts, mending, rolling, sriov
-from workflows.outcome import DONE, LOOK_AGAIN, Done, Finish, Need, Outcome, Refuse, Request, Stuck, Wait
+from workflows.outcome import DONE, LOOK_AGAIN, Done, Finish, Outcome, Refuse, Request, Stuck, Wait
 from workflows.plan import Plan
 from workflows.ports import Pool, PoolError
 from workflows.rolling import Consent
@@ -40,13 +40,9 @@ def plan(pool: Pool, policy: SriovPolicy, reboot: RebootPolicy) -> Plan:
 
 def look_first(world: World, data: Data) -> Outcome:
     """Look at every port, and say all that will hurt, before anything is touched."""
-    for key in data.keys() - {"name", "why"}:  # of a run that was undone and is tried again
-        del data[key]
-    if sriov.thing(data["name"]) not in world.held:
-        return Need((sriov.thing(data["name"]),))
-    policy = world.policy.sriov.get(data["name"])
-    if policy is None:
-        return Refuse(f"there is no table [sriov.{data['name']}] in the configuration")
+    policy = sriov.begun(world, data, frozenset({"name", "why"}))
+    if not isinstance(policy, SriovPolicy):
+        return policy
     sight = sriov.see(world.pool, policy)
     refusals = sriov.refusals(sight)
     if refusals:

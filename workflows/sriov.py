@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from workflows.objects import NIC, Host, Network, PoolFacts
+from workflows.outcome import Need, Refuse
 from workflows.ports import Pool
 from workflows.wanted import SriovPolicy
+from workflows.workflow import Data
+from workflows.world import World
 
 OURS = "vfo:sriov"
 
@@ -93,6 +96,19 @@ class Sight:
 def thing(name: str) -> str:
     """What a run must have for itself to make [sriov.NAME] so, or to take it away."""
     return f"sriov:{name}"
+
+
+def begun(world: World, data: Data, asked: frozenset[str]) -> SriovPolicy | Need | Refuse:
+    """How a run about `data["name"]` begins: what an earlier try left is gone but for what was *asked*, and it has the table for itself.
+
+    The policy it is to go by; `Refuse` when the configuration has no such table any more.
+    """
+    for key in data.keys() - asked:
+        del data[key]
+    if thing(data["name"]) not in world.held:
+        return Need((thing(data["name"]),))
+    policy = world.policy.sriov.get(data["name"])
+    return policy or Refuse(f"there is no table [sriov.{data['name']}] in the configuration")
 
 
 def vlan_network(policy: SriovPolicy, tag: int) -> str:
