@@ -3,6 +3,8 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from orchestrator.broker import Broker
@@ -10,12 +12,18 @@ from orchestrator.broker import Unusable as UnusableBroker
 from orchestrator.config.errors import ConfigError
 from orchestrator.config.load import Loaded
 from orchestrator.ledger import PoolLedger
+from orchestrator.views import memories
 from orchestrator.xapi import doctor
 from orchestrator.xapi.client import Client
+from orchestrator.xapi.findings import Finding, warn
 from orchestrator.xapi.pool import PoolPort
+from orchestrator.xapi.turns import Turns
 from state.store import Store, Unusable
+from workflows.policies import Backups
 from workflows.policy import Policy
-from workflows.ports import LockedOut, Pool
+from workflows.ports import LockedOut, Pool, PoolError
+
+SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +47,30 @@ def pools(loaded: Loaded, store: Store, only: str | None = None) -> Iterator[lis
             one.client.close()
 
 
+def turns(loaded: Loaded) -> dict[str, Turns]:
+    """What bounds the calls of steps and jobs into each pool, for one process that has all of them."""
+    return {name: Turns(name, pool.calls_at_once) for name, pool in loaded.pools.items()}
+
+
 def access(loaded: Loaded, store: Store, name: str) -> PoolAccess:
     """One pool of the configuration."""
     client = Client(loaded.pools[name])
     return PoolAccess(name, client, PoolPort(client), PoolLedger(store, name))
 
 
-def store(loaded: Loaded) -> Store:
-    """The database of the configuration. Raises ConfigError when it cannot be used."""
+def in_haste(of: PoolAccess, patience: timedelta) -> PoolAccess:
+    """The same pool by the same session, for somebody who sits there: one that is away is said to be so after *patience*."""
+    client = of.client.in_haste(patience)
+    return PoolAccess(of.name, client, PoolPort(client), of.ledger)
+
+
+def store(loaded: Loaded, *, upgrade: bool = False) -> Store:
+    """The database of the configuration. Raises ConfigError when it cannot be used.
+
+    *upgrade*: one that processes share is brought to this version's schema where it has an older one; else a person is told to do so.
+    """
     try:
-        return Store(loaded.database_url)
+        return Store(loaded.database_url, upgrade=upgrade)
     except Unusable as error:
         raise ConfigError([f"{loaded.path}: database.url: {error}"]) from None
 
@@ -56,7 +78,7 @@ def store(loaded: Loaded) -> Store:
 def broker(loaded: Loaded) -> Broker:
     """The broker of the configuration. Raises ConfigError when it cannot be used."""
     try:
-        return Broker(loaded.settings.broker.url)
+        return Broker(loaded.broker_url, ca_file=loaded.broker_ca_file)
     except UnusableBroker as error:
         raise ConfigError([f"{loaded.path}: broker.url: {error}"]) from None
 
@@ -89,13 +111,53 @@ def policy(loaded: Loaded) -> Policy:
         sriov={name: wanted.policy(name) for name, wanted in loaded.settings.sriov.items()},
         assignment=loaded.settings.assignment.policy(),
         maintenance={name: window.window() for name, window in loaded.settings.maintenance.items()},
+        backups=Backups(
+            policies={name: table.plan(name) for name, table in loaded.settings.policies.items()},
+            windows={name: table.backup_window(name) for name, table in loaded.settings.windows.items()},
+        ),
     )
+
+
+def _changed_since(loaded: Loaded, client: Client, name: str) -> Iterator[Finding]:
+    """What is not as the rows say that it was; nothing where there are no rows, or the pool does not answer: that is found by others."""
+    url = loaded.database_url
+    if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
+        return
+    try:
+        rows = Store(url, migrate=False)
+    except Unusable as error:
+        yield warn("database", str(error), "what changed since ports were last accounted for is not known; vfo serve brings it up to date")
+        return
+    try:
+        yield from memories.differences(PoolPort(client), PoolLedger(rows, name))
+    finally:
+        rows.close()
+
+
+def _fallback(loaded: Loaded, client: Client, name: str) -> Iterator[Finding]:
+    """Whether the pool has the ordinary network that VMs without a VF are to stand on; a pool that does not answer is found by others."""
+    wanted = loaded.settings.backup.fallback_network
+    if not wanted:
+        return
+    try:
+        fits = [network for network in PoolPort(client).networks() if wanted in (network.uuid, network.name)]
+    except PoolError:
+        return
+    subject, mend = f"network {wanted}", "make it, or write another one: [backup] fallback_network"
+    if not fits:
+        yield warn(subject, f"[backup] fallback_network: pool {name} has no network of that name or uuid", mend)
+    elif len(fits) > 1:
+        uuids = ", ".join(network.uuid for network in fits)
+        yield warn(subject, f"[backup] fallback_network: pool {name} has {len(fits)} networks of that name: {uuids}", "write the uuid")
+    elif fits[0].is_sriov or fits[0].is_parking:
+        yield warn(subject, f"[backup] fallback_network: in pool {name} it is no ordinary network", mend)
 
 
 def examine(loaded: Loaded, name: str) -> list[dict[str, Any]]:
     """What the doctor finds of one pool, as plain values."""
     client = Client(loaded.pools[name])
     try:
-        return [{"pool": name, **asdict(finding)} for finding in doctor.examine(client, loaded.pools[name])]
+        found = [*doctor.examine(client, loaded.pools[name]), *_fallback(loaded, client, name), *_changed_since(loaded, client, name)]
+        return [{"pool": name, **asdict(finding)} for finding in found]
     finally:
         client.close()

@@ -7,13 +7,25 @@ belong to the broker that made them. Messages end with the process, which is fin
 # Most of kombu has no types.
 # mypy: disable-error-code="no-untyped-call"
 
+import contextlib
+import logging
 import threading
 from collections import deque
+from collections.abc import Callable, Iterable
 from queue import Empty
 from typing import Any
+from uuid import UUID
 
 from kombu.connection import Connection
+from kombu.entity import Queue
+from kombu.message import Message
+from kombu.messaging import Consumer, Producer
 from kombu.transport import virtual
+
+logger = logging.getLogger(__name__)
+
+QUEUE = "vfo.runs.1"
+LOOK_UP = 5.0  # seconds after which a consumer looks whether it should stop, should nobody have nudged it
 
 
 class Queues:
@@ -116,3 +128,53 @@ class Transport(virtual.Transport):
 def connect(queues: Queues) -> Connection:
     """A connection of one thread to these queues."""
     return Connection(transport=Transport, transport_options={"queues": queues})
+
+
+class Messages:
+    """`orchestrator.broker.Messages` within one process."""
+
+    def __init__(self) -> None:
+        self._queues = Queues()
+        self._publishing = threading.Lock()
+        self._connection = connect(self._queues)
+        self._producer = Producer(self._connection.default_channel, serializer="json")
+
+    def publish(self, run_ids: Iterable[UUID]) -> None:
+        """Say that these runs are due."""
+        with self._publishing:
+            for run_id in run_ids:
+                self._producer.publish(str(run_id), exchange="", routing_key=QUEUE)
+
+    def consume(self, callback: Callable[[UUID, Callable[[], None]], None], stop: threading.Event) -> None:
+        """Call back for each message until *stop* is set."""
+
+        def received(body: object, message: Message) -> None:
+            try:
+                run_id = UUID(str(body))
+            except ValueError:
+                logger.warning("a message that holds no run's id was thrown away")
+                message.ack()
+                return
+            callback(run_id, message.ack)
+
+        with connect(self._queues) as connection, Consumer(connection, [Queue(QUEUE)], callbacks=[received], prefetch_count=1):
+            while not stop.is_set():
+                with contextlib.suppress(TimeoutError):
+                    connection.drain_events(timeout=LOOK_UP)
+
+    def nudge(self) -> None:
+        """Make the consumers look at their *stop* now."""
+        self._queues.nudge()
+
+    def pending(self) -> int:
+        """How many messages wait for a consumer."""
+        return self._queues.size(QUEUE)
+
+    def problem(self) -> str:
+        """Why no message goes by it now."""
+        return "" if self._connection.connected else "the connection to the broker is closed"
+
+    def close(self) -> None:
+        """Close the connection that publishes."""
+        with self._publishing:
+            self._connection.close()

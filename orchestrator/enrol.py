@@ -77,7 +77,7 @@ def check(answers: Answers, path: Path) -> None:
     try:
         model.Pool.model_validate(answers.table(()))
     except ValidationError as error:
-        raise ConfigError(load.lines(error, answers.table(()), prefix="")) from None
+        raise ConfigError(load.lines(error, answers.table(()))) from None
     if answers.ca_file and (problem := tls.problem_of(answers.ca_file)):
         raise ConfigError([f"--ca-file {str(answers.ca_file)!r}: {problem}"])
     if path.exists():

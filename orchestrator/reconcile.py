@@ -5,8 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from workflows import accounting, reclaim
+from workflows.accounts import Ledger, PortAccount
 from workflows.outcome import Request
-from workflows.ports import Ledger, Pool, PortAccount, PortLook
+from workflows.ports import Pool, PortLook
 
 Accounts = list[tuple[PortLook, PortAccount]]
 

@@ -2,21 +2,24 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
 from orchestrator import reconcile
 from orchestrator.bootstrap import PoolAccess
-from orchestrator.engine.engine import Engine, utc_now
+from orchestrator.engine.engine import Engine
+from orchestrator.listener.second_looks import SecondLooks
 from orchestrator.metrics import Metrics
 from state import ports, runs
+from state.clock import of_machine
 from state.run import Status
 from state.store import Store
-from workflows import clean_up, cures, reclaim, release_halted
-from workflows.policy import ReclaimPolicy
+from workflows import clean_up, cures, leftovers, reclaim, release_halted
+from workflows.policy import Policy, ReclaimPolicy
 from workflows.ports import PoolError
+from workflows.tagged import Rule
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +31,12 @@ DEFAULTS = ReclaimPolicy()
 class Reconciler:
     """One pool's. *every*: how often; after a failure it tries again sooner. *is_ours*: whether this process listens to the pool.
 
+    *rules*: those that give VMs VFs, with the policy by which their refused runs are looked at again.
+
     Two processes that reconcile at once, while the one takes over from the other, do no harm: a port has one run at a time.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the four things it joins, when, and the policy
+    def __init__(  # noqa: PLR0913, PLR0917 - the four things it joins, when, the policy, and who else looks
         self,
         access: PoolAccess,
         store: Store,
@@ -40,6 +45,7 @@ class Reconciler:
         every: timedelta,
         is_ours: Callable[[], bool],
         policy: ReclaimPolicy = DEFAULTS,
+        rules: tuple[Iterable[Rule], Policy] = ((), Policy()),
     ) -> None:
         self._access = access
         self._store = store
@@ -48,6 +54,7 @@ class Reconciler:
         self._every = every
         self._is_ours = is_ours
         self._policy = policy
+        self._second_looks = SecondLooks(store, *rules, partial(engine.retry, by="the reconciler: nothing stands against it any more"))
 
     def run(self, stop: threading.Event) -> None:
         """Reconcile until *stop* is set."""
@@ -63,6 +70,8 @@ class Reconciler:
 
     def _reconciled(self) -> bool:
         try:
+            for promise in self._access.ledger.withdraw_orphans():
+                logger.info("pool %s: kept for nobody any more: %s", self._access.name, promise)
             accounts = reconcile.accounts(self._access.port, self._access.ledger)
             self._metrics.accounted(self._access.name, accounts)
             reconcile.settle(self._access.name, accounts, self._access.ledger, self._engine.submit, self._retry)
@@ -70,6 +79,7 @@ class Reconciler:
             self._retry_those_of_lost_ports(accounts)
             self._clean_up()
             self._follow_the_halted()
+            self._second_looks.look(self._access.port, self._access.ledger, of_machine())
         except PoolError as error:
             logger.warning("pool %s: its ports could not be accounted for: %s", self._access.name, error)
             return False
@@ -98,11 +108,9 @@ class Reconciler:
 
     def _clean_up(self) -> None:
         """Submit a run for whatever a run that is over left behind; one that needed a person for the same is not followed by another."""
-        marked = self._access.port.marked()
-        if not marked:
-            return
+        found = leftovers.see(self._access.port)
         with self._store.read() as session:
-            wanted = clean_up.requests(self._access.name, marked, partial(runs.is_over, session), utc_now())
+            wanted = clean_up.everything(found, partial(runs.is_over, session), of_machine())
             wanted = [request for request in wanted if not runs.failed_on(session, request)]
         for request in wanted:
             self._engine.submit(request)
@@ -111,7 +119,9 @@ class Reconciler:
         """Where the policy says that VMs which stay halted lose their VFs: a run for each that is halted, parked until then."""
         if self._policy.halted_longer_than is None:
             return
-        wanted = [release_halted.request(self._access.name, vm, utc_now()) for vm in self._access.port.vms() if release_halted.concerns(vm)]
+        wanted = [
+            release_halted.request(self._access.name, vm, of_machine()) for vm in self._access.port.vms() if release_halted.concerns(vm)
+        ]
         with self._store.read() as session:
             wanted = [request for request in wanted if not runs.failed_on(session, request)]
         for request in wanted:

@@ -5,6 +5,7 @@ Seconds are decided here, within one call. Minutes and hours are a run's `due_at
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -30,16 +31,26 @@ def patiently(
     and a limit that doubles from 100 ms to *longest_wait* seconds (full jitter: a hundred waiting threads do not come back in step),
     and end at once when *stop* is set. *patience* 0 tries once.
     """
+    began = time.monotonic()
+    try:
+        return act()  # nearly every call: what it takes to try again is made for those that fail
+    except on as error:
+        failed = [error]
+    left = max(0.0, patience - (time.monotonic() - began))
+
+    def again() -> T:
+        if failed:
+            raise failed.pop()
+        return act()
+
     trying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(on),
         wait=tenacity.wait_random_exponential(multiplier=FIRST_WAIT, max=longest_wait),
-        stop=tenacity.stop_any(
-            tenacity.stop_after_delay(patience), tenacity.stop_before_delay(patience), tenacity.stop_when_event_set(stop)
-        ),
+        stop=tenacity.stop_any(tenacity.stop_after_delay(left), tenacity.stop_before_delay(left), tenacity.stop_when_event_set(stop)),
         sleep=tenacity.sleep_using_event(stop),
         reraise=True,
     )
-    return trying(act)
+    return trying(again)
 
 
 def pause_after(failures: int, *, first: float, longest: float) -> float:

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from orchestrator.bootstrap import PoolAccess
-from orchestrator.engine.engine import Engine, utc_now
+from orchestrator.engine.engine import Engine
 from orchestrator.views.care import care
 from state import runs
+from state.clock import of_machine
 from state.store import Store
 from workflows import enable, sriov
 from workflows.outcome import wake_on_object
@@ -39,7 +40,7 @@ class Upkeep:
         policies: Mapping[str, SriovPolicy],
         is_ours: Callable[[], bool],
         settles: timedelta,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime] = of_machine,
     ) -> None:
         self._access = access
         self._store = store

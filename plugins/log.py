@@ -3,7 +3,7 @@
 import logging
 
 from plugins.hooks import hookimpl
-from plugins.values import RunEnded, VFFreed, VFLeaked
+from plugins.values import BackupEnded, HostChanged, RunEnded, VFFreed, VFLeaked, WindowChanged
 
 logger = logging.getLogger("vfo.happenings")
 
@@ -29,3 +29,29 @@ def run_ended(ended: RunEnded) -> None:
     logger.log(
         level, "run %s (%s of %s, pool %s) is %s: %s", ended.run_id, ended.workflow, ended.title, ended.pool, ended.end, ended.reason
     )
+
+
+@hookimpl
+def backup_ended(backup: BackupEnded) -> None:
+    """Say what became of the backup of a VM; whatever is not saved is a warning."""
+    vm, ended = backup.vm, backup.ended
+    level = logging.INFO if ended.status in ("saved", "skipped") else logging.WARNING
+    why = f": {ended.reason}" if ended.reason else ""
+    logger.log(level, "backup of VM %s of pool %s by policy %s: %s%s", vm.name, vm.pool, vm.policy, ended.status, why)
+
+
+@hookimpl
+def window_changed(change: WindowChanged) -> None:
+    """Say that a window opened, or what came of it."""
+    window, ended = change.window, change.ended
+    if ended is None:
+        logger.info("window %s of pool %s is open", window.name, window.pool)
+    else:
+        logger.info("window %s of pool %s: %s", window.name, window.pool, ended)
+
+
+@hookimpl
+def host_changed(change: HostChanged) -> None:
+    """Say that a host came into service or went out of it."""
+    how = "does not answer" if not change.live else "is in service" if change.enabled else "is disabled"
+    logger.log(logging.INFO if change.live and change.enabled else logging.WARNING, "host %s of pool %s %s", change.name, change.pool, how)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import DateTime, Dialect, MetaData, Table
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, Table
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
 
@@ -15,6 +15,9 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+
+SEQ: Any = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts by itself in an INTEGER alone, which is as big there
 
 
 class UtcDateTime(TypeDecorator[datetime]):

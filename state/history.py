@@ -9,8 +9,10 @@ from uuid import UUID
 from sqlalchemy import JSON, insert
 from sqlmodel import Field, Session, col, select
 
-from state.columns import Row, UtcDateTime, table
+from state.columns import SEQ, Row, UtcDateTime, table
 
+OVERLAP = 200
+"""Numbers are given before transactions are committed: where writers run beside each other, one may come this much after a later one."""
 AT_ONCE = 500  # below every limit of bound parameters
 
 
@@ -29,7 +31,7 @@ class History(Row, table=True):
 
     __tablename__ = "history"
 
-    seq: int | None = Field(default=None, primary_key=True)
+    seq: int | None = Field(default=None, primary_key=True, sa_type=SEQ)
     run_id: UUID = Field(foreign_key="run.id", index=True)
     at: datetime = Field(sa_type=UtcDateTime)
     step: str
@@ -42,12 +44,19 @@ HISTORY = table(History)
 ADD = insert(HISTORY)
 
 
+def plain(words: str) -> str:
+    """The words as every database keeps them."""
+    return words.replace("\0", "\ufffd")
+
+
 def add(session: Session, run_id: UUID, entry: Entry, *, now: datetime) -> None:
     """Record an entry of a run."""
-    session.connection().execute(
-        ADD,
-        {"run_id": run_id, "at": now, "step": entry.step, "outcome": entry.outcome, "message": entry.message, "data": entry.data},
-    )
+    session.connection().execute(ADD, {"run_id": run_id, "at": now, **values(entry)})
+
+
+def values(entry: Entry) -> dict[str, Any]:
+    """By column. A NUL, which PostgreSQL keeps in no text, stands as the sign for what cannot be shown."""
+    return {"step": entry.step, "outcome": entry.outcome, "message": plain(entry.message), "data": entry.data}
 
 
 def of(session: Session, run_id: UUID) -> list[History]:

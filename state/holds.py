@@ -1,4 +1,4 @@
-"""What runs have for themselves: of one pool's thing ("vm:UUID", "port:UUID", "host:UUID") one run is the holder, until it ends."""
+"""What runs have for themselves: of a pool's thing ("vm:UUID", "port:UUID") one run is the holder, until it ends or lets it go."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, select
 from sqlmodel import Field, Session
 
-from state import upsert
+from state import alone, upsert
 from state.columns import Row, UtcDateTime, table
 from state.run import Run, Status
 
@@ -66,9 +66,13 @@ def of_pool(session: Session, pool: str) -> dict[str, UUID]:
 
 
 def take(session: Session, run: Run, things: Collection[str], *, now: datetime) -> Holder | None:
-    """Make the run the holder of all these things; None when it is now. Else nothing is taken, and the answer is who has one of them."""
+    """Make the run the holder of all these things; None when it is now. Else nothing is taken, and the answer is who has one of them.
+
+    The takers of a pool follow one another: of two that want what the other has, the second sees the first wait.
+    """
+    _in_turn(session, run.pool)
     taken = []
-    for thing in sorted(set(things)):  # in one order for everybody: two transactions never wait for each other
+    for thing in sorted(set(things)):
         row = {"pool": run.pool, "thing": thing, "run_id": run.id, "since": now}
         added = upsert.insert(session, HOLD).values(row).on_conflict_do_nothing().returning(HOLD.c.thing)
         if session.connection().execute(added).first() is not None:
@@ -82,13 +86,19 @@ def take(session: Session, run: Run, things: Collection[str], *, now: datetime) 
 
 
 def give_back(session: Session, run: Run, things: Collection[str]) -> None:
-    """The run has these things no more; nobody is woken, since nobody saw it have them."""
+    """The run has these things no more. Who waits for them is woken by `wake_key`; one that took them in this transaction nobody saw."""
+    _in_turn(session, run.pool)
     session.connection().execute(delete(HOLD).where(HOLD.c.pool == run.pool, HOLD.c.run_id == run.id, HOLD.c.thing.in_(things)))
 
 
-def release(session: Session, run_id: UUID) -> None:
+def release(session: Session, run: Run) -> None:
     """The run has nothing for itself any more. Who waits for it is woken by `wake_key`."""
-    session.connection().execute(delete(HOLD).where(HOLD.c.run_id == run_id))
+    _in_turn(session, run.pool)
+    session.connection().execute(delete(HOLD).where(HOLD.c.run_id == run.id))
+
+
+def _in_turn(session: Session, pool: str) -> None:
+    alone.at(session, f"holds of {pool}")
 
 
 def _holder(session: Session, run: Run, thing: str) -> Holder | None:

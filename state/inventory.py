@@ -16,8 +16,9 @@ AT_ONCE = 500  # below every limit of bound parameters
 class KnownVM(Row, table=True):
     """One VM, by its uuid.
 
-    *vifs*: its VIFs on SR-IOV networks, each {"uuid", "device", "MAC", "network"}. *ports*: uuids of the network_sriovs on which
-    it last held VFs, as far as known.
+    *vifs*: its VIFs on SR-IOV networks, each {"uuid", "device", "MAC", "network", "settings"}. *ports*: uuids of the network_sriovs on
+    which it last held VFs, as far as known. *vbds*: the references of its VBDs, *all_vifs*: the uuids of all its VIFs; None where an
+    older version wrote the row.
     """
 
     __tablename__ = "known_vm"
@@ -29,6 +30,8 @@ class KnownVM(Row, table=True):
     vifs: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
     ports: list[str] = Field(default_factory=list, sa_type=JSON)
     updated_at: datetime = Field(sa_type=UtcDateTime)
+    vbds: list[str] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    all_vifs: list[str] | None = Field(default=None, sa_type=JSON(none_as_null=True))
 
 
 KNOWN_VM = table(KnownVM)

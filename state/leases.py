@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, case, literal, or_, select, update
 from sqlmodel import Field, Session
 
 from state import upsert
@@ -11,7 +11,7 @@ from state.columns import Row, UtcDateTime, table
 
 
 class LeaseRow(Row, table=True):
-    """The lease of one role ("listener:POOL"); *epoch* grows whenever it is taken anew."""
+    """The lease of one role ("listener:POOL"); *epoch* grows whenever it is taken anew, *since* is when its holder got it from another."""
 
     __tablename__ = "lease"
 
@@ -19,6 +19,7 @@ class LeaseRow(Row, table=True):
     holder: str
     epoch: int
     expires_at: datetime = Field(sa_type=UtcDateTime)
+    since: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 LEASE = table(LeaseRow)
@@ -40,18 +41,20 @@ def acquire(session: Session, name: str, holder: str, *, now: datetime, duration
     One that ends in the far future is free too: its holder died before the clock was set back, or will find that it has lost it.
     *holder* names one life of a process (host, pid and something random), so that a restarted process is another holder.
     """
-    statement = upsert.insert(session, LEASE).values(name=name, holder=holder, epoch=1, expires_at=now + duration)
+    statement = upsert.insert(session, LEASE).values(name=name, holder=holder, epoch=1, expires_at=now + duration, since=now)
+    goes_on = and_(LEASE.c.holder == holder, LEASE.c.expires_at > now)
     taken = (
         session.connection()
         .execute(
             statement.on_conflict_do_update(
                 index_elements=["name"],
-                set_={"holder": holder, "epoch": LEASE.c.epoch + 1, "expires_at": now + duration},
+                set_={"holder": holder, "epoch": LEASE.c.epoch + 1, "expires_at": now + duration,
+                      "since": case((goes_on, LEASE.c.since), else_=literal(now, UtcDateTime()))},
                 where=or_(LEASE.c.expires_at <= now, LEASE.c.expires_at > now + FAR + duration, LEASE.c.holder == holder),
             ).returning(LEASE.c.epoch)
         )
         .first()
-    )
+    )  # fmt: skip
     return None if taken is None else Lease(name, holder, taken.epoch)
 
 

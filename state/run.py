@@ -1,11 +1,14 @@
 """A run: one workflow, at work on one subject of one pool, with all that a worker or a person needs to know of it."""
 
 import enum
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import sqlalchemy
 from sqlalchemy import JSON, CheckConstraint, Enum, Index, text
+from sqlalchemy.orm import configure_mappers
 from sqlmodel import Field
 
 from state.columns import Row, UtcDateTime
@@ -42,6 +45,7 @@ class Run(Row, table=True):
     *claim*: grows with every taking; only who knows the newest may record. *takes*: how often the run was taken since its last record.
     *attempt*: failures in a row at this step. *waits_on*: the key that wakes it before it is due.
     *approved_by*: the person who approved the run; None: nobody has.
+    *unknown_since*: since when nobody who took it has known its workflow or its step; None: who took it last did.
     *reason*: why it stands where it stands (what it waits for, why it ended). *evidence*, *next_command*: for the person who is needed.
     """
 
@@ -52,7 +56,10 @@ class Run(Row, table=True):
               postgresql_where=text("due_at IS NOT NULL")),
         Index("ix_run_due", "due_at", sqlite_where=text("due_at IS NOT NULL"), postgresql_where=text("due_at IS NOT NULL")),
         Index("ix_run_waits_on", "waits_on", sqlite_where=text("waits_on IS NOT NULL"), postgresql_where=text("waits_on IS NOT NULL")),
+        Index("ix_run_unknown", "due_at", sqlite_where=text("unknown_since IS NOT NULL"),
+              postgresql_where=text("unknown_since IS NOT NULL")),
         Index("ix_run_status_created_at", "status", "created_at"),
+        Index("ix_run_subject_created_at", "pool", "subject", "workflow", "created_at"),
         CheckConstraint("(due_at IS NULL) = (status IN ('DONE', 'REFUSED', 'UNDONE', 'STUCK'))", name="ended_is_never_due"),
     )  # fmt: skip
 
@@ -72,6 +79,7 @@ class Run(Row, table=True):
     waits_on: str | None = None
     cancel_requested: bool = False
     approved_by: str | None = None
+    unknown_since: datetime | None = Field(default=None, sa_type=UtcDateTime)
     reason: str = ""
     next_command: str = ""
     evidence: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))
@@ -79,3 +87,19 @@ class Run(Row, table=True):
     created_at: datetime = Field(sa_type=UtcDateTime)
     updated_at: datetime = Field(sa_type=UtcDateTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+DEFAULTS = {name: field.default for name, field in Run.model_fields.items() if not field.is_required() and field.default_factory is None}
+configure_mappers()  # of its own accord it happens with the first `Run(...)`
+MANAGER = sqlalchemy.inspect(Run).class_manager
+
+
+def of_row(row: Mapping[str, Any]) -> Run:
+    """The run of these columns, with the model's defaults for what is not among them.
+
+    Past the model's own way of setting one attribute after the other, each with its events: every taking of a run makes one.
+    """
+    run: Run = MANAGER.new_instance()
+    vars(run).update(DEFAULTS)
+    vars(run).update(row)
+    return run

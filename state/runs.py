@@ -5,12 +5,14 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
-from sqlalchemy import String, bindparam, case, cast, func, update
+from sqlalchemy import Select, bindparam, case, func, union_all, update
+from sqlalchemy import select as columns
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from state import history, upsert
 from state.columns import table
-from state.run import ACTIVE, Phase, Run, Status
+from state.run import ACTIVE, Phase, Run, Status, of_row
 
 RUN = table(Run)
 RETRIABLE = frozenset({Status.STUCK, Status.REFUSED, Status.UNDONE})
@@ -53,29 +55,44 @@ class Wanted(Protocol):
     def data(self) -> dict[str, Any]:
         """What the steps begin with: plain JSON."""
 
+    @property
+    def id(self) -> UUID | None:
+        """The run's id, where it was chosen before; None: any."""
+
 
 def create(session: Session, wanted: Wanted, *, now: datetime) -> tuple[Run, bool]:
     """A run for what is wanted, and whether it is new: of one workflow, a subject has one active run at most.
 
-    The caller publishes the run's id when the transaction is committed (or leaves that to the sweeper, which finds it due).
+    The caller publishes the run's id when the transaction is committed (or leaves that to the sweeper, which finds it due). With an id
+    that was chosen before, the run of that id is the answer, ended or not: it is never created twice.
     """
-    row: dict[str, Any] = {
-        "id": uuid4(), "workflow": wanted.workflow, "pool": wanted.pool, "subject": wanted.subject, "title": wanted.title,
-        "due_at": now, "data": dict(wanted.data), "created_at": now, "updated_at": now,
-    }  # fmt: skip
-    created = session.connection().execute(CREATE[session.get_bind().dialect.name], row).first() is not None
+    fresh = row(wanted, now=now)
+    created = session.connection().execute(CREATE[session.get_bind().dialect.name], fresh).first() is not None
     if created:
-        return Run(**row), True  # what is not in the row has the model's defaults, in both
-    there = active_on(session, wanted)
+        return of_row(fresh), True
+    there = (wanted.id and get(session, wanted.id)) or active_on(session, wanted)
     if there is None:  # only where writers run beside each other: it ended between the two statements
         return create(session, wanted, now=now)
     return there, False
+
+
+def row(wanted: Wanted, *, now: datetime) -> dict[str, Any]:
+    """The row of a new run, by column; what is not in it has the model's defaults, in memory as in the database."""
+    return {
+        "id": wanted.id or uuid4(), "workflow": wanted.workflow, "pool": wanted.pool, "subject": wanted.subject, "title": wanted.title,
+        "due_at": now, "data": dict(wanted.data), "created_at": now, "updated_at": now,
+    }  # fmt: skip
 
 
 def active_on(session: Session, wanted: Wanted) -> Run | None:
     """The active run of the workflow on the subject, if there is one."""
     same = (Run.workflow == wanted.workflow, Run.pool == wanted.pool, Run.subject == wanted.subject)
     return session.exec(select(Run).where(*same, col(Run.due_at).is_not(None))).first()
+
+
+def active_of(session: Session, workflow: str, pool: str) -> list[Run]:
+    """All active runs of the workflow in the pool."""
+    return list(session.exec(select(Run).where(Run.workflow == workflow, Run.pool == pool, col(Run.due_at).is_not(None))))
 
 
 def had(session: Session, pool: str, workflow: str, subjects: Collection[str]) -> set[str]:
@@ -105,24 +122,35 @@ def failed_on(session: Session, wanted: Wanted) -> bool:
 def with_prefix(session: Session, prefix: str) -> list[Run]:
     """The runs whose id begins so (dashes or not, at least four digits), newest first, at most ten: enough to say "which one?"."""
     digits = "".join(digit for digit in prefix.lower() if digit in "0123456789abcdef")
-    if len(digits) < 4 or len(digits) != len(prefix.replace("-", "")):
+    if not 4 <= len(digits) <= 32 or len(digits) != len(prefix.replace("-", "")):
         return []
-    plain = func.replace(cast(col(Run.id), String), "-", "")
-    return list(session.exec(select(Run).where(plain.like(f"{digits}%")).order_by(col(Run.created_at).desc()).limit(10)))
+    first, last = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))  # ids are in the order of their digits, in both databases
+    return list(session.exec(select(Run).where(col(Run.id).between(first, last)).order_by(col(Run.created_at).desc()).limit(10)))
 
 
 def listed(session: Session, *, statuses: Collection[Status] = ACTIVE, pool: str | None = None, limit: int = 1000) -> list[Run]:
-    """The runs in these statuses, newest first, at most *limit*."""
-    query = select(Run).where(col(Run.status).in_(sorted(statuses)))
+    """The runs in these statuses, newest first, at most *limit*: an index has those of each status in this order."""
+    newest = union_all(*(_newest(status, pool, limit) for status in sorted(statuses))).subquery()
+    query = select(Run).join(newest, newest.c.id == RUN.c.id).order_by(newest.c.created_at.desc()).limit(limit)
+    return list(session.exec(query))
+
+
+def _newest(status: Status, pool: str | None, limit: int) -> Select[Any]:
+    of_status = columns(RUN.c.id, RUN.c.created_at).where(RUN.c.status == status)
     if pool is not None:
-        query = query.where(Run.pool == pool)
-    return list(session.exec(query.order_by(col(Run.created_at).desc()).limit(limit)))
+        of_status = of_status.where(RUN.c.pool == pool)
+    return columns(of_status.order_by(RUN.c.created_at.desc()).limit(limit).subquery())
 
 
-def counts(session: Session) -> dict[Status, int]:
-    """How many runs stand in each status, those with none included."""
-    found = dict(session.exec(select(Run.status, func.count()).group_by(col(Run.status))).all())
-    return {status: found.get(status, 0) for status in Status}
+def counts(session: Session, statuses: Collection[Status] = tuple(Status)) -> dict[Status, int]:
+    """How many runs stand in each of these statuses, those with none included. All are counted: a million that ended take a while."""
+    found = {row.status: row.many for row in session.connection().execute(_counted(statuses))}
+    return {status: found.get(status, 0) for status in Status if status in statuses}
+
+
+def _counted(statuses: Collection[Status]) -> Select[Any]:
+    mine = columns(RUN.c.status, func.count().label("many")).where(RUN.c.status.in_(sorted(statuses)))
+    return mine.group_by(RUN.c.status)
 
 
 def cancel(session: Session, run_id: UUID, *, now: datetime, by: str) -> Run:
@@ -186,16 +214,18 @@ def _take_up(session: Session, run: Run, *, now: datetime, **values: Any) -> Non
         raise Impossible(f"run {other.id} is at work on the same subject")
     if run.phase is Phase.FORWARD:
         values["evidence"] = None  # that of an undo says why the run was given up, and goes on
-    session.connection().execute(
-        update(RUN)
-        .where(RUN.c.id == run.id, RUN.c.due_at.is_(None))
-        .values(status=Status.READY, due_at=now, takes=0, attempt=0, step_began_at=None, finished_at=None, next_command="",
-                updated_at=now, **values)
+    taken_up = update(RUN).where(RUN.c.id == run.id, RUN.c.due_at.is_(None)).values(
+        status=Status.READY, due_at=now, takes=0, attempt=0, step_began_at=None, finished_at=None, next_command="", updated_at=now, **values
     )  # fmt: skip
+    try:
+        session.connection().execute(taken_up)
+    except IntegrityError as error:  # only where writers run beside each other: it was created between the two statements
+        raise Impossible("another run is at work on the same subject") from error
 
 
 def _known(session: Session, run_id: UUID) -> Run:
-    run = get(session, run_id)
+    """The run, which nobody else changes until the transaction ends: what is said of it below holds when it is written."""
+    run = session.get(Run, run_id, populate_existing=True, with_for_update={"key_share": True})
     if run is None:
         raise Impossible(f"there is no run {run_id}")
     return run

@@ -8,7 +8,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("sqlmodel", "sqlalchemy", "kombu", "XenAPI", "alembic", "cryptography", "fastapi", "tenacity", "prometheus_client")
+HEAVY = (
+    "sqlmodel",
+    "sqlalchemy",
+    "kombu",
+    "XenAPI",
+    "alembic",
+    "cryptography",
+    "fastapi",
+    "tenacity",
+    "prometheus_client",
+    "uvicorn",
+    "argon2",
+    "jinja2",
+    "apprise",
+)
 COMMANDS = (
     "",
     "demo",
@@ -20,6 +34,7 @@ COMMANDS = (
     "run",
     "reclaim",
     "assign",
+    "audit",
     "release",
     "simulate",
     "workflow",
@@ -27,9 +42,35 @@ COMMANDS = (
     "backup",
     "backup prepare",
     "backup release",
+    "backup list",
+    "backup restore",
+    "backup files",
+    "backup verify",
+    "cluster status",
+    "db",
+    "db check",
+    "db export",
+    "db prune",
+    "deploy",
+    "deploy systemd",
+    "notify",
+    "notify test",
+    "plugin",
+    "plugin list",
+    "plugin new",
+    "plugin check",
+    "window",
+    "window plan",
+    "policy",
+    "policy run",
     "recover",
+    "report",
     "sriov",
     "sriov enable",
+    "token",
+    "token create",
+    "user",
+    "user add",
 )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from pydantic import SecretStr
@@ -25,10 +25,12 @@ from state import claims, runs
 from state.claims import Change
 from state.run import Run, Status
 from state.store import Store
+from tests.services import sqlite
 from workflows import reclaim
+from workflows.accounts import PortAccount
 from workflows.outcome import Request
 from workflows.policy import ReclaimPolicy
-from workflows.ports import PortAccount, PortLook
+from workflows.ports import PortLook
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -78,7 +80,7 @@ class Place:
 @pytest.fixture
 def place(make_simulated_pool: Callable[..., SimulatedPool], tmp_path: Path) -> Iterator[Place]:
     """One host with one port of 8 VFs, nobody uses any."""
-    store = Store(f"sqlite:///{tmp_path / 'vfo.db'}")
+    store = sqlite.store(tmp_path / "vfo.db")
     made = Place(make_simulated_pool(hosts=1, vms=0), store)
     yield made
     made.client.close()
@@ -172,3 +174,17 @@ def test_what_a_run_that_is_over_left_behind_gets_a_run(place: Place) -> None:
         session.connection().execute(update(runs.RUN).where(runs.RUN.c.title == "VM web").values(status=Status.REFUSED, due_at=None))
     here.look()
     assert here.titles() == ["VM web", "a port"]
+
+
+def test_what_is_promised_by_no_run_any_more_is_withdrawn(place: Place) -> None:
+    """By one that is not in the database at all, and by one that is over; a stuck run keeps what it promised."""
+    here = place
+    (look,) = here.access.port.look_at_ports()
+    over, stuck = here.stuck("a port", 0), here.stuck("another", 0)
+    for vm, run_id in (("a", uuid4()), ("b", over), ("c", stuck)):
+        assert here.access.ledger.promise(look, vm, 2, run_id)
+    with here.store.write() as session:
+        session.connection().execute(update(runs.RUN).where(runs.RUN.c.id == over).values(status=Status.REFUSED))
+    here.look()
+    assert here.access.ledger.account(look).promised == 2
+    assert dict(here.access.ledger.promised_to("c")) == {look.port: 2}

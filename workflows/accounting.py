@@ -6,7 +6,8 @@ leaked VF shows only as a difference: a port's VFs, less those that are free, le
 
 from typing import Any
 
-from workflows.ports import PortAccount, PortLook
+from workflows.accounts import PortAccount
+from workflows.ports import PortLook
 
 
 def missing(look: PortLook, account: PortAccount) -> int:
@@ -37,4 +38,6 @@ def in_words(look: PortLook, account: PortAccount) -> str:
     leaked = min(lost, account.leaked)
     parts = [f"{look.remaining} free", f"{len(look.users)} in use"]
     parts += [f"{leaked} leaked (held by another run)"] * bool(leaked) + [f"{lost - leaked} missing"] * bool(lost - leaked)
+    if account.total < look.remaining + len(look.users):  # never accounted for since its VFs came, and in motion now
+        return f"{look.name}: {' + '.join(parts)}; how many VFs it has is not known before its numbers come to rest"
     return f"{look.name}: {account.total} VFs = {' + '.join(parts)}"

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from workflows.objects import VM
+from workflows.objects import VM, Guest
 from workflows.ports import PortLook
 from workflows.world import World
 
@@ -32,7 +32,7 @@ def demand(vm: VM, more: str | None = None, less: Iterable[str] = ()) -> Counter
     return networks + Counter([more] if more else [])
 
 
-def ask(world: World, vm: VM, networks: Mapping[str, int], seen: tuple[Sequence[PortLook], Sequence[VM]]) -> Place | Full:
+def ask(world: World, vm: VM, networks: Mapping[str, int], seen: tuple[Sequence[PortLook], Sequence[VM | Guest]]) -> Place | Full:
     """Promise the VM all the VFs that it needs on one host: where it runs if that has them, else where most are free.
 
     *seen* are all ports and all VMs, read after whatever was promised to them before: those that are halted and have VIFs on the networks
@@ -55,7 +55,7 @@ def _promised(world: World, vm: VM, networks: Mapping[str, int], here: Sequence[
     for look, count in ((look, count) for look, count in needed if count):
         if not world.ledger.promise(look, vm.uuid, count, world.run_id):
             if begun:
-                world.ledger.keep(vm.uuid)
+                world.ledger.keep(vm.uuid, world.run_id)
             return False
         begun = True
     return True
@@ -90,19 +90,19 @@ def starts_vms(world: World, host: str) -> bool:
     return found.enabled and found.live
 
 
-def _wanted_by_halted(vm: VM, vms: Iterable[VM], looks: Sequence[PortLook]) -> Counter[tuple[str, ...]]:
+def _wanted_by_halted(vm: VM, vms: Iterable[VM | Guest], looks: Sequence[PortLook]) -> Counter[tuple[str, ...]]:
     """What halted VMs will want, by the ports that could give it to them. A VM that a run of ours has in hand has a promise instead."""
     wanted: Counter[tuple[str, ...]] = Counter()
     for other in vms:
         if other.uuid == vm.uuid or other.power_state != "Halted" or in_hand(other):
             continue
-        for vif in other.sriov_vifs:
-            wanted[tuple(sorted(look.port for look in looks if vif.network in look.networks))] += 1
+        for network in other.networks:
+            wanted[tuple(sorted(look.port for look in looks if network in look.networks))] += 1
     del wanted[()]
     return wanted
 
 
-def in_hand(vm: VM) -> bool:
+def in_hand(vm: VM | Guest) -> bool:
     """Whether a run of ours keeps the VM from being started by others."""
     return any(reason.startswith("vfo:") for reason in vm.blocked_operations.values())
 

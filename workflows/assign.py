@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from plugins.errors import GiveUp
 from workflows import addressing, admission, downtime, objections, possession
 from workflows.downtime import When
 from workflows.objects import VIF, VM
-from workflows.outcome import DONE, Done, Finish, Need, Outcome, Refuse, Request, Wait
+from workflows.outcome import DONE, PARENT, Done, Finish, Need, Outcome, Refuse, Request, Wait
+from workflows.policy import Policy
 from workflows.ports import Gone, Pool
 from workflows.workflow import Data, Step, Workflow
 from workflows.world import World
@@ -21,7 +23,8 @@ IN_MOTION = timedelta(minutes=2)
 """How long numbers that are in motion are given to come to rest."""
 
 WAIT_FOR_ROOM = timedelta(seconds=30)
-GIVEN = frozenset({"vm", "vm_name", "network", "network_name", "below", "mac_asked", "device_asked", "when", "force", "rule", "not_before"})
+ADDRESS = {"network", "network_name", "below", "mac_asked", "device_asked", "qos_kbps"}
+GIVEN = frozenset({"vm", "vm_name", *ADDRESS, "when", "force", "rule", "not_before", PARENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Wish:
     """What a person or a rule wants. *network* is an SR-IOV network or a VLAN on one, *vlan_network* the VLAN when *network* is below it.
 
     Networks are uuids. *mac* and *device* are "" where they are to be chosen. *force*: the plug may be pulled. *rule*: the tag of the rule.
+    *qos_kbps* limits a VIF that is made (see `limit`); 0: nothing does; None: as `AssignmentPolicy` says.
     """
 
     network: str
@@ -39,6 +43,7 @@ class Wish:
     when: str = When.next_halt
     force: bool = False
     rule: str = ""
+    qos_kbps: int | None = None
 
 
 def request(pool: str, vm: str, vm_name: str, wish: Wish) -> Request:
@@ -56,6 +61,7 @@ def request(pool: str, vm: str, vm_name: str, wish: Wish) -> Request:
         "when": str(wish.when),
         "force": wish.force,
         "rule": wish.rule,
+        "qos_kbps": wish.qos_kbps,
     }
     return Request(NAME, pool, subject, f"VM {vm_name}", data)
 
@@ -81,6 +87,17 @@ def check(world: World, data: Data) -> Outcome:
     return already(vm, data) or _choose(world, data, (vm, sight.vms), mac)
 
 
+def limit(policy: Policy, data: Data) -> dict[str, Any]:
+    """The limit of a VIF that the run makes, as XenAPI writes it; empty when there is none.
+
+    When the VM starts xapi gives a VF kbps/1024, at least 1, as the Mbit/s that it may send (xenopsd, device.ml: NetSriovVf.add). Where
+    the NIC's driver cannot do that the VM starts nevertheless, unlimited, and only the host's log says so: XenAPI does not tell.
+    """
+    asked = data.get("qos_kbps")
+    kbps = policy.assignment.qos_kbps if asked is None else asked
+    return {"qos_algorithm_type": "ratelimit", "qos_algorithm_params": {"kbps": str(kbps)}} if kbps else {}
+
+
 def _hold(mac: str) -> str:
     """No other run gives the MAC away meanwhile."""
     return f"mac:{mac}"
@@ -93,7 +110,8 @@ def asked(data: Data) -> objections.Asked:
 
 def seen(pool: Pool) -> objections.Seen:
     """A look at everything that may stand against it, but for the ports."""
-    return objections.Seen(pool.facts(), pool.networks(), pool.vms())
+    vms, networks = pool.census()
+    return objections.Seen(pool.facts(), networks, vms)
 
 
 def _of(pool: Pool, vms: Sequence[VM], uuid: str) -> VM:
@@ -123,7 +141,7 @@ def _choose(world: World, data: Data, among: tuple[VM, Sequence[VM]], mac: str) 
     data["adopted"] = there is not None
     if there is not None:
         data["mac"], data["device"] = there.MAC.lower(), there.device
-        return Done(f"its VIF {there.device} is there, without a VF yet")
+        return Done(f"its VIF {there.device} is there, without a VF yet, and keeps its QoS")
     if addressing.holders(mac, vms):  # as an import that keeps its MACs may have it; one that was asked for was refused
         taken = {vif.MAC.lower() for other in vms for vif in other.vifs}
         mac = addressing.derived(vm.uuid, data["network"], data["device_asked"], taken)
@@ -135,24 +153,19 @@ def _choose(world: World, data: Data, among: tuple[VM, Sequence[VM]], mac: str) 
 
 def admit(world: World, data: Data) -> Outcome:
     """Promise it a VF, besides those that it has: of a port that has one free which nobody else was promised."""
-    vms = world.pool.vms()
-    try:
-        vm = _of(world.pool, vms, data["vm"])
-    except Gone:
-        raise GiveUp(f"VM {data['vm_name']} is gone") from None
-    return _room(world, data, (vm, vms), world.policy.assignment.full)
+    return _room(world, data, downtime.look(world, data), world.policy.assignment.full)
 
 
-def _room(world: World, data: Data, among: tuple[VM, Sequence[VM]], when_full: str) -> Outcome:
+def _room(world: World, data: Data, vm: VM, when_full: str) -> Outcome:
     """The promise, on one host; what follows when there is no room."""
-    (vm, vms), looks = among, world.pool.look_at_ports()
+    guests, looks = world.pool.guests(), world.pool.look_at_ports()
     against = list(objections.to_ports(data["network"], data["below"], (data["network_name"], data["below_name"]), looks))
     if against:
         return Refuse("; ".join(against))
-    place = admission.ask(world, vm, admission.demand(vm, None if data["adopted"] else data["network"]), (looks, vms))
+    place = admission.ask(world, vm, admission.demand(vm, None if data["adopted"] else data["network"]), (looks, guests))
     if isinstance(place, admission.Place):
         data.pop("full_since", None)
-        data["host"], data["promised"] = place.host, dict(world.ledger.promised_to(vm.uuid))
+        data["host"], data["promised"] = place.host, dict(world.ledger.promised_to(vm.uuid, world.run_id))
         return Done(f"promised of {', '.join(place.ports)}")
     data.setdefault("full_since", world.now.isoformat())
     if world.now - datetime.fromisoformat(data["full_since"]) < (IN_MOTION if place.moving else FULL_AGAIN):
@@ -163,10 +176,8 @@ def _room(world: World, data: Data, among: tuple[VM, Sequence[VM]], when_full: s
 
 
 def let_go(world: World, data: Data) -> Outcome:
-    """Nothing is promised to the VM any more; what another run promised it meanwhile is left alone."""
-    promised = dict(world.ledger.promised_to(data["vm"]))
-    if f"vm:{data['vm']}" in world.held or promised == data.get("promised", promised):
-        world.ledger.keep(data["vm"])
+    """What this run promised the VM is promised no more."""
+    world.ledger.keep(data["vm"], world.run_id)
     return DONE
 
 
@@ -180,12 +191,12 @@ def secure(world: World, data: Data) -> Outcome:
         data["device"] = None if data["device_asked"] else addressing.free_device(vm)
         if data["device"] is None:
             raise GiveUp(f"no device of VM {vm.name} is free any more")
-    promised = dict(world.ledger.promised_to(vm.uuid))
+    promised = dict(world.ledger.promised_to(vm.uuid, world.run_id))
     needed = admission.demand(vm, None if data["adopted"] else data["network"]).total()
     there_still = vm.resident_on is None or (vm.resident_on == data["host"] and admission.starts_vms(world, data["host"]))
     if promised == data["promised"] and sum(promised.values()) == needed and there_still:
         return Done("what was promised is promised still")
-    return _room(world, data, (vm, world.pool.vms()), "refuse")
+    return _room(world, data, vm, "refuse")
 
 
 def _take_over(vm: VM, vif: VIF, data: Data) -> None:
@@ -202,12 +213,14 @@ def create_vif(world: World, data: Data) -> Outcome:
     if vif is None:
         if vm.power_state != "Halted":
             raise GiveUp(f"VM {vm.name} is {vm.power_state.lower()}: somebody started it in between")
-        world.pool.create_vif(vm.uuid, data["network"], data["device"], data["mac"], {})
+        world.pool.create_vif(vm.uuid, data["network"], data["device"], data["mac"], {}, limit(world.policy, data))
         vif = _mine(downtime.look(world, data), data)
         if vif is None:
             return Wait("the VIF was created and is not there", at_most=downtime.SOON)
     data["vif"] = vif.uuid
-    return Done(f"VIF {vif.device}, MAC {vif.MAC}, on {data['network_name']}")
+    kbps = vif.qos_algorithm_params.get("kbps")
+    limited = f", limited to {kbps} kbps where the NIC can" if kbps else ""
+    return Done(f"VIF {vif.device}, MAC {vif.MAC}, on {data['network_name']}{limited}")
 
 
 def _mine(vm: VM, data: Data) -> VIF | None:
@@ -239,7 +252,7 @@ def verify(world: World, data: Data) -> Outcome:
     """See that the VM holds a VF of the right port (VM.attached_PCIs); or, halted, that its VIF is there for its next start."""
     outcome = possession.seen(world, data, downtime.look(world, data), data["vif"])
     if isinstance(outcome, Done):
-        world.ledger.keep(data["vm"])
+        world.ledger.keep(data["vm"], world.run_id)
     return outcome
 
 

@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import cast
 from uuid import UUID
 
-from workflows import addressing, admission, assign, objections, release, windows
+from workflows import addressing, admission, assign, downtime, objections, release
+from workflows.accounts import Ledger, PortAccount
 from workflows.downtime import When
 from workflows.objects import VM
 from workflows.outcome import Request
 from workflows.plan import Plan
 from workflows.policy import Policy
-from workflows.ports import Gone, Ledger, Pool, PortAccount, PortLook
+from workflows.ports import Gone, Pool, PortLook
 from workflows.workflow import Data
 from workflows.world import World
 
@@ -30,17 +31,17 @@ class Imagined:
         """As it is."""
         return self._ledger.account(look)
 
-    def promised_to(self, vm: str) -> Mapping[str, int]:
+    def promised_to(self, vm: str, by: UUID | None = None) -> Mapping[str, int]:
         """As it is."""
-        return self._ledger.promised_to(vm)
+        return self._ledger.promised_to(vm, by)
 
     def promise(self, look: PortLook, vm: str, count: int, run_id: UUID) -> bool:  # noqa: ARG002 - as the ledger's
         """Whether it would be promised."""
-        held = sum(user.vm == vm for user in look.users)
+        held = look.taken_by(vm)
         own = max(0, self._ledger.promised_to(vm).get(look.port, 0) - held)
         return count <= look.remaining + held - (self._ledger.account(look).promised - own)
 
-    def keep(self, vm: str) -> None:
+    def keep(self, vm: str, by: UUID | None = None) -> None:
         """Nothing was promised."""
 
 
@@ -63,8 +64,11 @@ def of_assignment(pool: Pool, ledger: Ledger, policy: Policy, request: Request, 
         return Plan(title, (), (), tuple(against))
     world = World(NOBODY, request.title, now, pool, cast("Ledger", Imagined(ledger)), policy, lambda _: None)
     place = admission.ask(world, vm, admission.demand(vm, None if there else data["network"]), (looks, seen.vms))
-    refusals = (place.reason,) if isinstance(place, admission.Full) and policy.assignment.full == "refuse" else ()
-    vif = f"take its VIF on {data['network_name']} over" if there else f"create a VIF on {data['network_name']}: {_address(vm, data)}"
+    refusals: tuple[str, ...] = ()
+    if isinstance(place, admission.Full) and not place.moving and policy.assignment.full == "refuse":  # what moves the run gives time
+        refusals = (place.reason,)
+    on = data["network_name"]
+    vif = f"take its VIF on {on} over, with its QoS" if there else f"create a VIF on {on}: {_address(vm, data)}{_limit(policy, data)}"
     sentences = (_promise(place, looks, data["network"]), _moment(vm, policy, data, now), vif, _return(vm, data["when"]))
     return Plan(title, sentences, _calls(vm, data["when"], [] if there else ["VIF.create"]), refusals)
 
@@ -94,6 +98,11 @@ def _address(vm: VM, data: Data) -> str:
     return f"device {device}, MAC {mac}"
 
 
+def _limit(policy: Policy, data: Data) -> str:
+    limited = assign.limit(policy, data)
+    return f", limited to {limited['qos_algorithm_params']['kbps']} kbps where the NIC's driver can limit a VF" if limited else ""
+
+
 def _promise(place: admission.Place | admission.Full, looks: Iterable[PortLook], network: str) -> str:
     if isinstance(place, admission.Full):
         return f"promise it a VF: {place.reason}"
@@ -111,11 +120,11 @@ def _moment(vm: VM, policy: Policy, data: Data, now: datetime) -> str:
     down = f"block its start and shut it down; a guest that takes longer than {policy.assignment.shutdown}: {then}"
     if data["when"] == When.now:
         return down
-    opening = windows.look(policy.maintenance, now)
+    opening, name = downtime.opening(policy, data["when"], now), downtime.window_named(data["when"])
     if opening.lasts(now, policy.assignment.shutdown):
         return f"at once, as window {opening.name} is open until {opening.closes:%Y-%m-%d %H:%M} UTC: {down}"
     opens = f"opens at {opening.opens:%Y-%m-%d %H:%M} UTC" if opening.opens else "opens: none ever does"
-    return f"wait until a maintenance window {opens}, then {down}"
+    return f"wait until {f'maintenance window {name}' if name else 'a maintenance window'} {opens}, then {down}"
 
 
 def _return(vm: VM, when: str, *, took: bool = True) -> str:

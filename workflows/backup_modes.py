@@ -40,6 +40,8 @@ def choose(asked: str, vm: VM, policy: BackupPolicy) -> Mode:
         return Mode(ONLINE, "the VM has no VIF that takes a VF")
     if vm.power_state != "Running":
         return Mode(ONLINE, "the VM is halted and holds no VF")
+    if policy.memory:
+        return Mode(FAILOVER, "the product takes the memory too ([backup] memory), and xapi takes none of a VM that holds a VF")
     needs = {"nothing": "does not mind VFs", "snapshot": "wants no VF while the snapshot is taken", "job": "wants no VF during its job"}
     return Mode(BY_NEED[policy.needs], f"the product {needs[policy.needs]} ([backup] needs)")
 
@@ -63,7 +65,7 @@ def _to_state(vm: VM) -> Iterator[str]:
     if vm.power_state not in ("Running", "Halted"):
         yield f"VM {vm.name} is {vm.power_state.lower()}: resume it or shut it down first"
     note = parking.own_note(vm)
-    if note is not None:
+    if note is not None and not note.get("untouched"):
         what = f"vfo backup release {vm.uuid}" if note.get("until") else "vfo recover"
         yield f"VM {vm.name} has its VIFs off their network since run {note['run'][:8]}: `{what}` first"
 

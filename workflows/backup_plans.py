@@ -11,7 +11,8 @@ from workflows.ports import Pool
 MARK = ("VM.add_tags", "VM.add_to_other_config")
 NOTE = ("VM.add_to_other_config",)
 GUARD = ("VM.add_to_blocked_operations", "VM.add_to_blocked_operations")
-UNGUARD = ("VM.remove_from_blocked_operations", "VM.remove_from_blocked_operations", "VM.update_allowed_operations")
+OPEN = ("VM.remove_from_blocked_operations", "VM.remove_from_blocked_operations")
+UNGUARD = (*OPEN, "VM.update_allowed_operations")
 ERASE = ("VM.remove_from_other_config",)
 
 
@@ -34,13 +35,15 @@ def _sentences(vm: VM, mode: Mode, policy: BackupPolicy, request: Request) -> tu
         hard = "then pull the plug" if policy.shutdown == "hard" else "then give up and undo"
         said += [f"shut it down, waiting {policy.shutdown_patience} for its guest, {hard}"] if ran else []
         said += ["move its VIFs to the parking network"] if vm.sriov_vifs else []
+    if not mode.parks:
+        said.append("note on it that a snapshot is taken, by which that is known for ours")
     said.append("take a snapshot of its disks" + (" while it runs" if ran and not mode.parks else ""))
     if mode.parks:
         said.append(f"move its VIFs to {policy.fallback_network}" if mode.name == FAILOVER and ran else "move its VIFs back")
         said += [f"start it where it ran; if its VF is gone: {', '.join(policy.no_vf)}"] if ran else ["leave it halted, as it is"]
         said.append("see that it holds its VFs and that every field of its VIFs is as it was")
     else:
-        said.append("move the snapshot's VIFs to the parking network")
+        said.append("move the snapshot's VIFs to the parking network, and take the note off the VM")
     return (*said, f"hold the snapshot {_hours(request)} h for the product, or until `vfo backup release`")
 
 
@@ -51,10 +54,10 @@ def _hours(request: Request) -> str:
 def _calls(vm: VM, mode: Mode) -> tuple[str, ...]:
     moves = ("VIF.move",) * len(vm.sriov_vifs)
     if mode.name == ONLINE:
-        return ("VM.snapshot", *MARK, *(NOTE if moves else ()), *moves)
+        return (*NOTE, "VM.snapshot", *MARK, *(moves or ERASE), *ERASE)
     ran = vm.power_state == "Running"
     there = ("VM.clean_shutdown",) if ran else ()
-    back = (*UNGUARD, "VM.start_on") if ran else ()
+    back = (*OPEN, "VM.start_on") if ran else ()
     renote = ("VM.remove_from_other_config", *NOTE) if mode.name == FAILOVER and ran else ()
     end = (*renote,) if renote else (*(() if ran else UNGUARD), *ERASE)
-    return (*NOTE, *GUARD, *there, *moves, "VM.snapshot", *renote, *moves, *back, *MARK, *UNGUARD, *end)
+    return (*NOTE, *GUARD, *there, *moves, "VM.snapshot", *renote, *moves, *back, *MARK, *UNGUARD, *(() if moves else ERASE), *end)

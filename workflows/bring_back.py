@@ -53,6 +53,7 @@ def _waiting(world: World, vm: VM) -> Guest:
         "state": guests.HALTED if vm.power_state == "Halted" else guests.RUNNING,
         "vifs": guests.wants(vm),
         "stopping": world.now.isoformat(),
+        "taken_from": (guests.restart_note(vm) or {}).get("run"),
     }
 
 

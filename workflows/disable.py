@@ -1,6 +1,6 @@
 """Disable SR-IOV where [sriov.NAME] has it: the mirror of enable. Never under a VM; what VIFs there are on the network is said before."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from plugins.errors import GiveUp
 from workflows import mending, sriov
@@ -60,16 +60,20 @@ def look_first(world: World, data: Data) -> Outcome:
 
 def disable_ports(world: World, data: Data) -> Outcome:
     """Take the VLANs and SR-IOV away from every port; one that fails keeps no other from it."""
-    memos, waits, failed = data.setdefault("ports", {}), [], {}
+    memos = data.setdefault("ports", {})
+    if waits := mending.at_work(world, memos):
+        return waits
+    begun, failed = [], {}
     targets = _had(world, data)
+    used = mending.users(world, targets)
     for target in targets:
-        came = _taken_down(world, target, memos.setdefault(target.nic.uuid, {}))
+        came = _taken_down(world, target, memos.setdefault(target.nic.uuid, {}), used)
         if isinstance(came, Wait):
-            waits.append(came)
+            begun.append(came)
         elif came is not None:
             failed[target.name] = came
-    if waits:
-        return first(waits)
+    if begun:
+        return first(begun)
     data["ports"] = {}
     if failed:
         said = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
@@ -77,21 +81,22 @@ def disable_ports(world: World, data: Data) -> Outcome:
     return Done(f"disabled on {', '.join(target.name for target in targets)}")
 
 
-def _taken_down(world: World, target: Target, memo: Memo) -> Wait | str | None:
+def _taken_down(world: World, target: Target, memo: Memo, used: Mapping[str, str]) -> Wait | str | None:
     if not target.host.live and target.nic.sriov:
         return f"{target.host.name} is away"
     for tag, _ in target.nic.tagged:
         world.pool.remove_vlan(target.nic.logical_PIF or "", tag)
-    came = mending.take_down(world, target, memo)
-    return came if came is None or isinstance(came, Wait) else str(came)
+    return mending.take_down(world, target, memo, used)
 
 
 def enable_again(world: World, data: Data) -> Outcome:
     """Enable the ports that this run disabled, with their VLANs."""
+    memos, waits = data.setdefault("again", {}), []
+    if waiting := mending.at_work(world, data.get("ports", {})) or mending.at_work(world, memos):
+        return waiting
     network = next((one for one in world.pool.networks() if one.name == data["network"]), None)
     if network is None:
         raise GiveUp(f"network {data['network']!r} is gone")
-    memos, waits = data.setdefault("again", {}), []
     for target in (one for one in _had(world, data) if one.host.live):
         came = mending.bring_up(world, target, network.uuid, memos.setdefault(target.nic.uuid, {}))
         if isinstance(came, str):
@@ -132,9 +137,10 @@ def _enabled(sight: Sight) -> list[Target]:
 
 def _had(world: World, data: Data) -> list[Target]:
     """The ports that had SR-IOV when the run began, as they are now."""
-    hosts = {host.uuid: host for host in world.pool.hosts()}
-    network = next((one for one in world.pool.networks() if one.name == data["network"]), None)
-    nics = [nic for nic in world.pool.nics() if nic.uuid in data["had"] and nic.host in hosts]
+    fabric = world.pool.fabric()
+    hosts = {host.uuid: host for host in fabric.hosts}
+    network = next((one for one in fabric.networks if one.name == data["network"]), None)
+    nics = [nic for nic in fabric.nics if nic.uuid in data["had"] and nic.host in hosts]
     return [Target(nic, hosts[nic.host], sriov.state_of(nic, network)) for nic in nics]
 
 
@@ -146,7 +152,7 @@ def _our_networks(sight: Sight) -> list[str]:
 def _users(pool: Pool, sight: Sight, *, force: bool) -> Iterator[str]:
     """VMs with VIFs there. Xapi refuses under a running one alone, and does not look at a halted one, which could not start any more."""
     networks = {target.nic.network for target in _enabled(sight)} | {on for target in _enabled(sight) for _, on in target.nic.tagged}
-    there = [vm for vm in pool.vms() if any(vif.network in networks for vif in vm.vifs)]
+    there = [vm for vm in pool.guests() if networks.intersection(vm.networks)]
     running = [vm.name for vm in there if vm.power_state != "Halted"]
     if running:
         yield f"VMs run with VFs of network {sight.policy.network!r}: {', '.join(running)} (vfo release, or shut them down)"

@@ -8,6 +8,7 @@ from plugins.errors import GiveUp
 from workflows import windows
 from workflows.objects import VM, Condition
 from workflows.outcome import DONE, LOOK_AGAIN, Done, Need, Outcome, Wait, wake_on_object
+from workflows.policy import Policy
 from workflows.ports import Gone, PoolError, Refused, Unknown
 from workflows.tasks import carried_out
 from workflows.workflow import Data
@@ -24,11 +25,43 @@ PARKED = timedelta(minutes=10)  # events wake it; this is for one that was lost
 
 
 class When(StrEnum):
-    """When a VM that runs may be shut down for its VIFs."""
+    """When a VM that runs may be shut down for its VIFs: in any maintenance window, or in one by its name, "window:NAME"."""
 
     now = "now"
     next_halt = "next-halt"
     window = "window"
+
+
+def window_named(when: str) -> str | None:
+    """The maintenance window that is meant, "" for any; None: it is not to be in a window."""
+    kind, _, name = when.partition(":")
+    return name if kind == When.window else None
+
+
+def is_moment(when: str) -> bool:
+    """Whether it is a moment as a person writes it, whatever windows there are."""
+    name = window_named(when)
+    return bool(name) or when in (When.now, When.next_halt, When.window)
+
+
+def problem_with(when: str, windows_there: Collection[str]) -> str | None:
+    """What is wrong with a moment as a person writes it, where there are these maintenance windows; None when it can be kept."""
+    name = window_named(when)
+    if not is_moment(when):
+        return "write now, next-halt, window or window:NAME"
+    if name is not None and not windows_there:
+        return (
+            f"there is no table [maintenance.{name}], nor any other [maintenance.NAME]" if name else "there is no table [maintenance.NAME]"
+        )
+    if name and name not in windows_there:
+        return f"there is no table [maintenance.{name}]: there is {', '.join(sorted(windows_there))}"
+    return None
+
+
+def opening(policy: Policy, when: str, now: datetime) -> windows.Opening:
+    """How the windows stand now in which the VM may be shut down."""
+    name = window_named(when)
+    return windows.look({one: window for one, window in policy.maintenance.items() if name in ("", one)}, now)
 
 
 def reason(world: World, data: Data) -> str:
@@ -71,13 +104,13 @@ def await_moment(world: World, data: Data) -> Outcome:
     vm = condition(world, data)
     if is_at_rest(vm) and _hold(data) in world.held:
         return Done("it is halted")
-    if data["when"] == When.window and not is_at_rest(vm):
+    if window_named(data["when"]) is not None and not is_at_rest(vm):
         return _window(world, data)
     if data["when"] == When.next_halt:
         if data.get("was_on") != vm.resident_on and vm.resident_on is not None:
             data["was_on"], data["booted"] = vm.resident_on, world.pool.host(vm.resident_on).boot_time
         if not set(STARTS) <= set(vm.blocked_operations):
-            world.pool.block(vm.uuid, STARTS, reason(world, data))
+            world.pool.block(vm.uuid, STARTS, reason(world, data), seen=vm)
     if not is_at_rest(vm):
         on = wake_on_object(world.pool.name, "vm", vm.uuid)
         return Wait("until somebody halts it; its start is blocked until then", on=on, at_most=PARKED)
@@ -85,13 +118,14 @@ def await_moment(world: World, data: Data) -> Outcome:
 
 
 def _window(world: World, data: Data) -> Outcome:
-    opening = windows.look(world.policy.maintenance, world.now)
-    if opening.lasts(world.now, world.policy.assignment.shutdown):
-        return Done(f"window {opening.name} is open until {opening.closes:%Y-%m-%d %H:%M} UTC")
-    if opening.opens is None:
-        raise GiveUp("no maintenance window will ever open: [maintenance.NAME] says when they do")
+    stands, name = opening(world.policy, data["when"], world.now), window_named(data["when"])
+    if stands.lasts(world.now, world.policy.assignment.shutdown):
+        return Done(f"window {stands.name} is open until {stands.closes:%Y-%m-%d %H:%M} UTC")
+    if stands.opens is None:
+        raise GiveUp(f"no maintenance window will ever open: [maintenance.{name or 'NAME'}] says when they do")
     on = wake_on_object(world.pool.name, "vm", data["vm"])
-    return Wait(f"until a maintenance window opens at {opening.opens:%Y-%m-%d %H:%M} UTC", on=on, at_most=opening.opens - world.now)
+    which = f"maintenance window {name}" if name else "a maintenance window"
+    return Wait(f"until {which} opens at {stands.opens:%Y-%m-%d %H:%M} UTC", on=on, at_most=stands.opens - world.now)
 
 
 def unguard(world: World, data: Data) -> Outcome:
@@ -115,7 +149,7 @@ def guard(world: World, data: Data) -> Outcome:
         raise GiveUp(f"{vm.name} is a template by now")
     if vm.power_state not in ("Running", "Halted"):
         raise GiveUp(f"VM {vm.name} is {vm.power_state.lower()} by now")
-    world.pool.block(vm.uuid, STARTS, reason(world, data))
+    world.pool.block(vm.uuid, STARTS, reason(world, data), seen=vm)
     data["ran"] = vm.power_state == "Running" or _booted_with_its_host(world, data, vm)
     return Done("it runs" if data["ran"] else "it is halted, and stays so")
 

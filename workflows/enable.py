@@ -32,7 +32,7 @@ def plan(pool: Pool, policy: SriovPolicy, reboot: RebootPolicy) -> Plan:
     if sight.is_so:
         return Plan(title, (_in_words(sight), "nothing is to be done"))
     harm = tuple(f"mind: {warning}" for warning in hurts.warnings(pool, sight, reboot))
-    return Plan(title, (*hurts.sentences(sight), *harm), hurts.calls(sight))
+    return Plan(title, (*hurts.sentences(sight), *harm), hurts.calls(sight, reboot))
 
 
 # -- the steps ---------------------------------------------------------------------------------------------------------------
@@ -57,9 +57,9 @@ def look_first(world: World, data: Data) -> Outcome:
 
 def make_networks(world: World, data: Data) -> Outcome:
     """Make the network, and those of the VLANs, where there is none of that name; each says that it is ours."""
-    sight = _sight(world, data)
-    there = {network.name for network in sight.all_networks}
-    wanted = [sight.policy.network, *(sriov.vlan_network(sight.policy, tag) for tag in sight.policy.vlans)]
+    policy = _wanted(world, data)
+    there = {network.name for network in world.pool.networks()}
+    wanted = [policy.network, *(sriov.vlan_network(policy, tag) for tag in policy.vlans)]
     made = [name for name in wanted if name not in there]
     for name in made:
         world.pool.create_network(name, {OURS: str(world.run_id)})
@@ -76,6 +76,9 @@ def unmake_networks(world: World, _data: Data) -> Outcome:
 
 def enable_ports(world: World, data: Data) -> Outcome:
     """Enable every port, on all hosts at once; what failed attempts left half made is repaired. One that fails keeps no other from it."""
+    memos = data.setdefault("ports", {})
+    if waits := mending.at_work(world, memos):
+        return waits
     sight = _sight(world, data)
     network = sight.network
     if network is None:
@@ -83,16 +86,16 @@ def enable_ports(world: World, data: Data) -> Outcome:
     elsewhere = sight.in_state(State.ELSEWHERE)
     if elsewhere:
         raise GiveUp(f"{', '.join(target.name for target in elsewhere)} was enabled on another network meanwhile")
-    memos, waits, failed = data.setdefault("ports", {}), [], {}
+    begun, failed = [], {}
     for target in (one for one in sight.targets if one.host.live):
         came = mending.bring_up(world, target, network.uuid, memos.setdefault(target.nic.uuid, {}))
         if isinstance(came, Wait):
-            waits.append(came)
+            begun.append(came)
         elif came is not None:
             failed[target.name] = came
-    if waits:
-        return first(waits)
-    data["ports"] = {}
+    if begun:
+        return first(begun)
+    data["ports"], data["to_reboot"] = {}, sorted(target.nic.host for target in sight.in_state(State.REBOOT))
     if failed:
         said = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
         others = ", ".join(target.name for target in sight.in_state(State.UP, State.REBOOT)) or "none"
@@ -102,26 +105,28 @@ def enable_ports(world: World, data: Data) -> Outcome:
 
 def disable_ports(world: World, data: Data) -> Outcome:
     """Disable the ports that this run enabled; one that VMs use by now is left, and said."""
-    policy = world.policy.sriov.get(data["name"])
-    nics = {nic.uuid: nic for nic in world.pool.nics()}
-    hosts = {host.uuid: host for host in world.pool.hosts()}
-    network = next((one for one in world.pool.networks() if one.name == data["network"]), None)
-    ours = [nics[uuid] for uuid in data["ours"] if uuid in nics and network is not None and nics[uuid].network == network.uuid]
-    memos, waits, kept = data.setdefault("ports", {}), [], []
-    for nic in (nic for nic in ours if nic.host in hosts):
-        target = Target(nic, hosts[nic.host], State.UP)
+    memos = data.setdefault("undone", {})
+    if waits := mending.at_work(world, data.get("ports", {})) or mending.at_work(world, memos):
+        return waits
+    policy, fabric = world.policy.sriov.get(data["name"]), world.pool.fabric()
+    hosts = {host.uuid: host for host in fabric.hosts}
+    network = next((one for one in fabric.networks if one.name == data["network"]), None)
+    ours = [nic for nic in fabric.nics if nic.uuid in data["ours"] and network is not None and nic.network == network.uuid]
+    targets, begun, kept = [Target(nic, hosts[nic.host], State.UP) for nic in ours if nic.host in hosts], [], []
+    used = mending.users(world, targets)
+    for target in targets:
         try:
-            for tag, _ in nic.tagged:
-                world.pool.remove_vlan(nic.logical_PIF or "", tag)
-            came = mending.take_down(world, target, memos.setdefault(nic.uuid, {}))
+            for tag, _ in target.nic.tagged:
+                world.pool.remove_vlan(target.nic.logical_PIF or "", tag)
+            came = mending.take_down(world, target, memos.setdefault(target.nic.uuid, {}), used)
         except PoolError as error:
-            came = error
+            came = str(error)
         if isinstance(came, Wait):
-            waits.append(came)
+            begun.append(came)
         elif came is not None:
             kept.append(f"{target.name}: {came}")
-    if waits:
-        return first(waits)
+    if begun:
+        return first(begun)
     if kept:
         why = "is wanted still" if policy else "is not wanted any more"
         return Stuck(f"SR-IOV stays on {'; '.join(kept)} (it {why})", f"vfo run {world.run_id} retry", {"kept": kept})
@@ -132,6 +137,8 @@ def reboot_hosts(world: World, data: Data) -> Outcome:
     """Reboot the hosts whose driver wants it, one at a time, the coordinator last; only by consent."""
     if rolling.at_work(data):
         return rolling.go_on(world, data)
+    if data.get("to_reboot") == []:  # the step before has just seen every port, and `prove` does again
+        return Done("no host had to be rebooted")
     sight = _sight(world, data)
     policy = sight.policy
     due = {target.nic.host for target in sight.in_state(State.REBOOT)}
@@ -159,11 +166,13 @@ def _others_are_made(world: World, data: Data, sight: Sight, due: set[str]) -> W
 
 def tag_ports(world: World, data: Data) -> Outcome:
     """Put the VLANs on top of every port."""
+    if not _wanted(world, data).vlans:
+        return Done("no VLAN is wanted")
     sight = _sight(world, data)
     networks = {network.name: network.uuid for network in sight.all_networks}
     missing = [(target.nic.logical_PIF, tag) for target, tag in sight.missing_vlans if target.host.live]
     if not missing:
-        return Done(f"{len(sight.policy.vlans)} VLANs on each port" if sight.policy.vlans else "no VLAN is wanted")
+        return Done(f"{len(sight.policy.vlans)} VLANs on each port")
     noted = [list(one) for one in data.setdefault("tagged", [])]
     unnoted = [list(one) for one in missing if list(one) not in noted]
     if unnoted:
@@ -207,13 +216,18 @@ def prove(world: World, data: Data) -> Outcome:
 
 
 def _sight(world: World, data: Data) -> Sight:
-    """What is wanted by now, and what there is. Raises `GiveUp` when it is not wanted any more, or on another network."""
+    """What is wanted by now, and what there is."""
+    return sriov.see(world.pool, _wanted(world, data))
+
+
+def _wanted(world: World, data: Data) -> SriovPolicy:
+    """What is wanted by now. Raises `GiveUp` when it is not wanted any more, or on another network."""
     policy = world.policy.sriov.get(data["name"])
     if policy is None:
         raise GiveUp(f"[sriov.{data['name']}] is not in the configuration any more")
     if policy.network != data["network"]:
         raise GiveUp(f"[sriov.{data['name']}] wants network {policy.network!r} now, it was {data['network']!r}")
-    return sriov.see(world.pool, policy)
+    return policy
 
 
 def _in_words(sight: Sight) -> str:

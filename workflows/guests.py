@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from workflows import room
+from workflows import promised, room
 from workflows.objects import VM, Host
 from workflows.outcome import Wait, wake_on_object
 from workflows.ports import Gone, Pool, PoolError
@@ -189,7 +189,7 @@ def start(world: World, guest: Guest, host: str | None) -> Wait | PoolError | No
         return late
     if vm.power_state != "Halted":
         world.pool.erase(vm.uuid, RESTART)
-        world.ledger.keep(vm.uuid)
+        promised.let_go(world, vm.uuid, guest.get("taken_from"))
         guest.pop("task", None)
         guest["state"] = BACK if vm.resident_on == host else ELSEWHERE
         guest["on"] = vm.resident_on

@@ -8,6 +8,12 @@ from workflows.sriov import Sight, State, Target
 from workflows.wanted import RebootPolicy
 
 WRITES = "on the host: /etc/modprobe.d"
+OF_REBOOTS = (
+    "host.add_to_other_config", "VM.add_to_blocked_operations", "host.disable", "VM.pool_migrate", "VM.add_to_other_config",
+    "VM.clean_shutdown", "VM.start", "VM.start_on", "VM.remove_from_other_config", "host.reboot", "host.enable",
+    "VM.remove_from_blocked_operations", "VM.update_allowed_operations", "host.remove_from_other_config",
+)  # fmt: skip
+"""The mark on the host, the blocks of VMs that its boot would start, the notes on VMs that are stopped for it; and what is between."""
 
 
 def known_mode(sight: Sight, target: Target) -> str:
@@ -53,6 +59,29 @@ def _of_ports(sight: Sight) -> Iterator[str]:
             yield f"{target.name}: the number of VFs {sure} from {where}, which changes {', '.join(others)} too, at the next boot"
         if mode == "manual":
             yield f"{target.name}: its VFs are set by hand on the host; we leave their number alone, and cannot take them away"
+    yield from _of_files(sight)
+
+
+def _of_files(sight: Sight) -> Iterator[str]:
+    """What the hosts' administrator writes where the number of VFs is not set by us: a sentence for each driver.
+
+    The comments are those of the files that the drivers' packages of XenServer and XCP-ng bring along, which xapi's network daemon reads.
+    """
+    modes = {(target.nic.driver, known_mode(sight, target)) for target in sight.targets if target.state is not State.UP}
+    for driver, mode in sorted(one for one in modes if one[0]):
+        file, options = f"/etc/modprobe.d/{driver}.conf", f"options {driver} max_vfs=N"
+        found = f"(modinfo {driver} tells what its parameter is called)"
+        if mode in ("", "modprobe"):
+            where = (
+                f"how many VFs a port of driver {driver} gets" if mode else f"where driver {driver} takes its number of VFs from a file, it"
+            )
+            yield (
+                f"{where} is for the hosts' administrator to write in {file}: '# VFs-maxvfs-by-user: N' (left empty, the number after"
+                f" '# VFs-maxvfs-by-default:' holds); xapi makes '{options}' of it. A file without '# VFs-param:' xapi does not write:"
+                f" then write '{options}' {found} and reboot"
+            )
+        elif mode == "manual":
+            yield f"for another number of VFs write '{options}' into {file} on the host {found} and reboot it"
 
 
 def _of_hosts(sight: Sight) -> Iterator[str]:
@@ -74,9 +103,10 @@ def _of_reboots(pool: Pool, sight: Sight, policy: RebootPolicy) -> Iterator[str]
     due = may_reboot(sight)
     if not due:
         return
-    surely = {target.nic.host for target in due if target.state is State.REBOOT or known_mode(sight, target) == "modprobe"}
+    surely = {target.nic.host for target in due if target.state is State.REBOOT}
     for host in rolling.in_order({target.nic.host: target.host for target in due}.values()):
-        word = "must be rebooted" if host.uuid in surely else "must be rebooted if its driver wants it, which only enabling tells"
+        drivers = sorted({target.nic.driver for target in due if target.nic.host == host.uuid and target.nic.driver})
+        word = "must be rebooted" if host.uuid in surely else _may_have_to(drivers)
         again = ["it came back without VFs the last time, so it is not rebooted again unless approved"] * (
             booting.IN_VAIN in host.other_config
         )
@@ -93,6 +123,12 @@ def _of_reboots(pool: Pool, sight: Sight, policy: RebootPolicy) -> Iterator[str]
         "window": "hosts reboot one at a time, in a maintenance window",
         "approved": "hosts reboot one at a time, once the run is approved (vfo run ID approve)",
     }[sight.policy.reboot]
+
+
+def _may_have_to(drivers: list[str]) -> str:
+    """Only enabling tells: the file may be right already, and then the VFs are there (xapi: requires_reboot false)."""
+    files = ", ".join(f"/etc/modprobe.d/{driver}.conf" for driver in drivers) or "the file of its driver in /etc/modprobe.d"
+    return f"may have to be rebooted: if its number of VFs comes from {files}, and that does not give them already; only enabling tells"
 
 
 def sentences(sight: Sight) -> tuple[str, ...]:
@@ -119,7 +155,7 @@ def _steps(sight: Sight) -> Iterator[str]:
         yield f"put VLANs on top, on every port: {tags}"
 
 
-def calls(sight: Sight) -> tuple[str, ...]:
+def calls(sight: Sight, policy: RebootPolicy) -> tuple[str, ...]:
     """The XenAPI calls that would change something."""
     states = {target.state for target in sight.targets if target.host.live}
     made = ["network.create"] if sight.network is None else []
@@ -129,5 +165,6 @@ def calls(sight: Sight) -> tuple[str, ...]:
     if sight.policy.vlans:
         made += ["network.create", "VLAN.create"]
     if may_reboot(sight) and sight.policy.reboot != "never":
-        made += ["host.disable", "VM.pool_migrate", "VM.clean_shutdown", "VM.start", "host.reboot", "host.enable"]
+        made += OF_REBOOTS
+        made += ["VM.hard_shutdown"] if policy.shutdown == "hard" else []
     return tuple(dict.fromkeys(made))

@@ -94,7 +94,10 @@ def to_address(vm: VM, asked: Asked, vms: Iterable[VM]) -> Iterator[str]:
     there = next((vif for vif in vm.vifs if asked.device and vif.device == asked.device), None)
     wanted = addressing.at(vm, asked.network, asked.device, asked.mac)
     if there is not None and wanted is None:
-        yield f"device {asked.device} of VM {vm.name} is taken: by its VIF {there.MAC} on network {there.network_name}"
+        yield (
+            f"device {asked.device} of VM {vm.name} is taken: by its VIF {there.MAC} on network {there.network_name}, which keeps all"
+            f" it has when it is moved: with the VM halted, xe vif-move uuid={there.uuid} network-uuid={asked.network}"
+        )
     if not asked.device and wanted is None and addressing.free_device(vm) is None:
         yield f"VM {vm.name} has a VIF on each of its {len(addressing.DEVICES)} devices already"
     if asked.mac and wanted is None:

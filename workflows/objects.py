@@ -4,6 +4,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+SETTINGS = ("qos_algorithm_type", "qos_algorithm_params", "locking_mode", "ipv4_allowed", "ipv6_allowed")
+"""What VIF.create takes of a VIF beside its place, MAC and other_config. How it gets its IP addresses is not among them."""
+
+Kept = Mapping[str, Any] | None
+"""Those of a VIF, by name, and whatever else a note has; None: xapi's own."""
+
 
 @dataclass(frozen=True, slots=True)
 class VIF:
@@ -85,6 +91,31 @@ class VM(Condition):
         """Its VIFs that take a VF when it runs, in order of device."""
         return tuple(vif for vif in self.vifs if vif.on_sriov)
 
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The network (uuid) of each of its VIFs."""
+        return tuple(vif.network for vif in self.vifs)
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A real VM as far as it tells what it takes when it starts; *networks* (uuids) and *MACs* (lower case): those of its VIFs."""
+
+    uuid: str
+    name: str
+    power_state: str
+    blocked_operations: Mapping[str, str]
+    networks: tuple[str, ...]
+    MACs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """How a snapshot of a VM stands: its uuid, None where there is none of that name; and what is in progress on the VM."""
+
+    snapshot: str | None
+    current_operations: tuple[str, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Disk:
@@ -163,6 +194,16 @@ class NIC:
     attached: bool
     tagged: tuple[tuple[int, str], ...] = ()
     management: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fabric:
+    """What a pool consists of, all of one reading: itself, its hosts, physical PIFs and networks, as `workflows.ports.Looking` has each."""
+
+    facts: "PoolFacts"
+    hosts: tuple[Host, ...]
+    nics: tuple[NIC, ...]
+    networks: tuple[Network, ...]
 
 
 @dataclass(frozen=True, slots=True)

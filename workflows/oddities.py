@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from workflows.ports import PortAccount, PortLook
+from workflows.accounts import PortAccount
+from workflows.ports import PortLook
 
 
 @dataclass(frozen=True, slots=True)

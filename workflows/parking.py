@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workflows.objects import VIF, VM, Network
+from workflows.objects import VIF, VM, Condition, Network
 from workflows.world import World
 
 NOTE = "vfo:parked"
@@ -42,12 +42,15 @@ def note_of(run_id: object, data: Mapping[str, Any]) -> str:
     """The note for a VM: which run, whether and where it ran, its VIFs with every field, and where they are for a while instead.
 
     "in_service" says of one that stands on another network that it was started there: halted later, somebody else has halted it.
+    "untouched" says that nothing was to be done to the VM itself: its snapshot is known for ours by the copy of the note that it has.
     """
     note = {"vm": data["vm"], "run": str(run_id), "ran": data["ran"], "host": data.get("host"), "vifs": data["vifs"]}
-    return json.dumps(note | {name: data[name] for name in ("stand_in", "until", "in_service") if data.get(name)}, sort_keys=True)
+    return json.dumps(
+        note | {name: data[name] for name in ("stand_in", "until", "in_service", "untouched") if data.get(name)}, sort_keys=True
+    )
 
 
-def read(thing: VM) -> dict[str, Any] | None:
+def read(thing: Condition) -> dict[str, Any] | None:
     """The note on a VM or snapshot, whomever it names; None when there is none that can be read."""
     try:
         note = json.loads(thing.other_config.get(NOTE, ""))

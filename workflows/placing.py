@@ -3,6 +3,7 @@
 import functools
 
 from workflows import parking
+from workflows.objects import VM
 from workflows.outcome import Done, Outcome
 from workflows.parking import Place
 from workflows.ports import Busy, Gone, PoolError, Transient, Unknown
@@ -26,15 +27,18 @@ def if_there(action: Action) -> Action:
     return living
 
 
-def restored(world: World, data: Data) -> Done:
-    """Put the VIFs of a halted VM where they belong; what could not be is in `data["failures"]`. Raises what may pass, at the end."""
-    vm = world.pool.vm(data["vm"])
+def restored(world: World, data: Data, seen: VM | None = None) -> Done:
+    """Put the VIFs of a halted VM where they belong; what could not be is in `data["failures"]`. Raises what may pass, at the end.
+
+    *seen*: the VM as it was looked at in the same turn, when nothing was done to it since.
+    """
+    vm = seen or world.pool.vm(data["vm"])
     wrong = parking.displaced(vm, data)
     failures: dict[str, str] = {}
     passing: PoolError | None = None
     for place in wrong if vm.power_state == "Halted" else ():
         try:
-            put(world, vm.uuid, place)
+            put(world, vm, place)
         except (Transient, Busy, Unknown) as error:
             passing = error
         except PoolError as error:
@@ -46,10 +50,10 @@ def restored(world: World, data: Data) -> Done:
     return Done("; ".join([*([f"back on the network: {', '.join(moved)}"] if moved else []), *failures.values()]))
 
 
-def put(world: World, vm: str, place: Place) -> None:
+def put(world: World, vm: VM, place: Place) -> None:
     """Move the VIF where it belongs; one that is gone (its network was destroyed, or a revert lost it) is made anew with its MAC."""
     if place.vif is not None:
-        world.pool.move_vif(place.vif.uuid, place.network)
+        world.pool.move_vif(place.vif.uuid, place.network, seen=vm)
         return
     noted = place.noted
-    world.pool.create_vif(vm, place.network, noted["device"], noted["MAC"], noted.get("other_config", {}))
+    world.pool.create_vif(vm.uuid, place.network, noted["device"], noted["MAC"], noted.get("other_config", {}), noted)

@@ -1,16 +1,17 @@
-"""The two things a step reaches the world through, as Protocols, with the values and errors that cross them.
+"""The pool as a step reaches it, a Protocol, with the values and errors that cross it. `orchestrator.xapi` satisfies it.
 
-`orchestrator.xapi` satisfies `Pool`, `orchestrator.ledger` satisfies `Ledger`.
+The other thing that a step reaches the world through is the ledger, in `workflows/accounts.py`.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
-from uuid import UUID
+from typing import Any, Protocol
 
-from workflows.objects import NIC, VM, Condition, Disk, Host, Network, PoolFacts
+from workflows.objects import NIC, VM, Condition, Disk, Fabric, Guest, Host, Kept, Network, PoolFacts, Taking
+from workflows.restoring import Restoring
 from workflows.tasks import TaskOutcome
+from workflows.tracking import Tracking
 
 
 class PoolError(Exception):
@@ -76,7 +77,8 @@ class PortLook:
     *networks* are all networks (uuids) on which a VIF takes a VF of this port: its own, and those of the VLANs on top of it.
     *logical_PIF* is its uuid; *unplugged*: it is not attached, and neither a reboot nor a failed enabling is the reason.
     *addresses* are the PCI addresses of the VFs of the port's card: for people, they may change with every boot. *dangling* names the VMs
-    that use the port and refer to devices that XenAPI does not have.
+    that use the port and refer to devices that XenAPI does not have. *starting*: the attached VIFs whose VM is just being started on the
+    host: their VFs are reserved and not among the remaining ones any more, but the VM is not resident yet.
     """
 
     port: str
@@ -96,21 +98,11 @@ class PortLook:
     unplugged: bool = False
     addresses: tuple[str, ...] = ()
     dangling: tuple[str, ...] = ()
+    starting: tuple[User, ...] = ()
 
-
-@dataclass(frozen=True, slots=True)
-class PortAccount:
-    """What the ledger knows of a port, in VFs: *total* (the most ever accounted for in this epoch), held as *leaked*, *promised*.
-
-    *promised* counts those of the free ones that are promised to VMs: what a VM holds already of its promise is left out.
-    *most* is the highest total of any epoch; *changed* says what was other before its VFs were made anew (see `workflows.oddities`).
-    """
-
-    total: int
-    leaked: int
-    promised: int
-    most: int = field(default=0, compare=False)
-    changed: str = field(default="", compare=False)  # both are said to people and decide nothing
+    def taken_by(self, vm: str) -> int:
+        """How many VFs of the port the VM (a uuid) holds, or has reserved as it starts."""
+        return sum(user.vm == vm for user in (*self.users, *self.starting))
 
 
 class Looking(Protocol):
@@ -133,20 +125,32 @@ class Looking(Protocol):
     def disks(self, vm: str) -> tuple[Disk, ...]:
         """The disks of a VM or snapshot (CDs left out), in order of device."""
 
+    def blueprint(self, snapshot: str) -> dict[str, Any]:
+        """All that is needed to make the snapshot's VM anew, as plain JSON (its shape: `orchestrator.xapi.blueprints`), its disks included.
+
+        "disks" are in order of device, each with "device", "uuid", "of", "name", "size" (bytes) and more.
+        """
+
     def condition(self, uuid: str) -> Condition:
         """As `vm`, in a single call: without its VIFs and what it holds. Every call less is time that a guest is not down."""
 
     def power_state(self, uuid: str) -> str:
         """The VM's power_state ("Halted", "Running", ...) in a single call, where that is all a step asks; `Gone` when it is not there."""
 
+    def taking(self, vm: str, name: str, besides: Collection[str]) -> Taking:
+        """The newest snapshot of that name that the VM has *besides* these (uuids), and what is in progress on the VM."""
+
     def vms(self) -> tuple[VM, ...]:
         """All real VMs (no templates, snapshots, control domains), by name. Heavy: for commands and rules, not for steps."""
 
-    def marked(self) -> tuple[VM, ...]:
-        """Every VM, template and snapshot that bears a mark of ours, by name. As heavy as `vms`.
+    def census(self) -> tuple[tuple[VM, ...], tuple[Network, ...]]:
+        """`vms` and `networks` in one: each table is read once."""
 
-        A mark is a note "vfo:...", the tag "vfo", a block "vfo: ...", a VIF on our parking network.
-        """
+    def guests(self) -> tuple[Guest, ...]:
+        """What all real VMs take when they start, by name: as `vms`, from two tables."""
+
+    def marked(self) -> tuple[VM, ...]:
+        """Every VM, template and snapshot that bears our note, tag or block, or a VIF on our parking network, by name. Heavy."""
 
     def host(self, uuid: str) -> Host:
         """The host; `Gone` when it is not there."""
@@ -160,8 +164,14 @@ class Looking(Protocol):
     def nics(self) -> tuple[NIC, ...]:
         """All physical PIFs, by host and device."""
 
+    def fabric(self) -> Fabric:
+        """`facts`, `hosts`, `nics` and `networks` in one: each table is read once."""
+
     def task(self, ref: str) -> TaskOutcome:
         """How the task stands; one that ended is destroyed in the pool, so its answer must be recorded."""
+
+    def disk_sizes(self) -> Mapping[str, Mapping[str, int]]:
+        """How large the disks of every VM are: VM uuid to SR uuid to bytes. As heavy as `vms`."""
 
     def possible_hosts(self, vm: str) -> tuple[str, ...]:
         """Where the VM could start now (VM.get_possible_hosts), as uuids."""
@@ -173,8 +183,8 @@ class Machines(Protocol):
     A `begin_...` raises RetryLater while the VM has an operation in progress: what was begun before a crash is never begun twice.
     """
 
-    def begin_start(self, vm: str, host: str | None = None) -> str:
-        """VM.start, or VM.start_on the host."""
+    def begin_start(self, vm: str, host: str | None = None, *, unblocking: str = "") -> str:
+        """VM.start, or VM.start_on the host; blocks that have exactly the reason *unblocking* are removed right before."""
 
     def begin_clean_shutdown(self, vm: str) -> str:
         """VM.clean_shutdown: needs the guest's help and may never end."""
@@ -185,8 +195,8 @@ class Machines(Protocol):
     def begin_migrate(self, vm: str, host: str) -> str:
         """VM.pool_migrate, live."""
 
-    def begin_snapshot(self, vm: str, name: str) -> str:
-        """VM.snapshot (disks only)."""
+    def begin_snapshot(self, vm: str, name: str, *, seen: Taking | None = None) -> str:
+        """VM.snapshot (disks only). *seen*: how it stood at a look right before, which is not taken twice."""
 
     def cancel_task(self, ref: str) -> None:
         """task.cancel; a task that is gone or refuses is no error."""
@@ -194,8 +204,11 @@ class Machines(Protocol):
     def power_state_reset(self, vm: str) -> None:
         """VM.power_state_reset of a halted VM: what it still holds is released."""
 
-    def block(self, vm: str, operations: Iterable[str], reason: str) -> None:
-        """Add to VM.blocked_operations; an operation that somebody else blocks is left as it is. *reason* begins with "vfo:"."""
+    def block(self, vm: str, operations: Iterable[str], reason: str, *, seen: Condition | None = None) -> None:
+        """Add to VM.blocked_operations; an operation that somebody else blocks is left as it is. *reason* begins with "vfo:".
+
+        *seen*: the VM as it was looked at right before, which is not looked at again.
+        """
 
     def unblock(self, vm: str, reason: str, *, recompute: bool = True) -> None:
         """Remove every block that has exactly this reason; *recompute* allowed_operations, unless a start follows at once."""
@@ -209,14 +222,20 @@ class Machines(Protocol):
     def tag(self, vm: str, tag: str) -> None:
         """Add a tag to a VM or snapshot."""
 
-    def create_vif(self, vm: str, network: str, device: str, mac: str, other_config: Mapping[str, str]) -> str:
-        """VIF.create; the new VIF's uuid. *mac* "" lets xapi choose."""
+    def untag(self, vm: str, tag: str) -> None:
+        """Take a tag off a VM or snapshot; no error when it has none."""
+
+    def create_vif(self, vm: str, network: str, device: str, mac: str, other_config: Mapping[str, str], kept: Kept = None) -> str:
+        """VIF.create; the new VIF's uuid. *mac* "" lets xapi choose. Of *kept*, as of a note, it gets the `objects.SETTINGS`."""
 
     def destroy_vif(self, vif: str) -> None:
         """VIF.destroy; one that is gone is no error."""
 
-    def move_vif(self, vif: str, network: str) -> None:
-        """VIF.move: keeps uuid, MAC, device and the rest. Refuses (`Refused`) to move to an SR-IOV network while the VM is not halted."""
+    def move_vif(self, vif: str, network: str, *, seen: VM | None = None) -> None:
+        """VIF.move: keeps uuid, MAC, device and the rest. Refuses (`Refused`) to move to an SR-IOV network while the VM is not halted.
+
+        *seen*: the VM as it was looked at right before. That look counts where nobody can have started the VM since, and is taken else.
+        """
 
     def destroy_snapshot(self, snapshot: str) -> None:
         """Destroy a snapshot that bears the tag "vfo", with its disks; `Refused` when it is not ours. One that is gone is no error."""
@@ -275,46 +294,5 @@ class Hosting(Protocol):
         """Set or (None) remove a key ("vfo:...") of the host's other_config."""
 
 
-class Pool(Looking, Machines, Networking, Hosting, Protocol):
+class Pool(Looking, Machines, Networking, Hosting, Restoring, Tracking, Protocol):
     """The pool as steps see it."""
-
-
-class Ledger(Protocol):
-    """What we keep of VFs beside the pool's own truth. Durable; every call is one transaction."""
-
-    def forget_vm(self, vm: str) -> tuple[str, ...]:
-        """Remove what we keep of a VM that is gone (its VIFs, promises made to it); says what was removed, in words."""
-
-    def last_ports(self) -> Mapping[str, tuple[str, ...]]:
-        """The VMs (uuids) with VIFs that take VFs, as far as known, each with the ports it takes or last took them of; newest first."""
-
-    def learn(self, look: PortLook) -> PortAccount:
-        """Take a look into account: a trusted one may raise the total; a new epoch begins anew. The account after it."""
-
-    def account(self, look: PortLook) -> PortAccount:
-        """The account as `learn` would leave it; nothing is kept."""
-
-    def hold_leaks(self, port: str, wanted: int, run_id: UUID) -> int:
-        """Make *run_id* the holder of up to *wanted* leaked VFs that no other run of the port holds yet. How many it holds now.
-
-        *wanted* is how many are leaked in all. Decided in one transaction, so that two runs never hold the same VF.
-        """
-
-    def let_go(self, run_id: UUID) -> None:
-        """The run holds no VF as leaked any more, of any port."""
-
-    def holders(self, port: str) -> tuple[UUID, ...]:
-        """The runs that hold leaked VFs of the port, the oldest first."""
-
-    def promise(self, look: PortLook, vm: str, count: int, run_id: UUID) -> bool:
-        """Promise *count* VFs of the port to the VM, if they are there besides what is promised to others; whether they are.
-
-        Those that the VM holds at the look count as there: they are promised before they are taken off. Decided in one transaction.
-        A promise to the same VM on the same port is replaced; one that another run gave it is taken over.
-        """
-
-    def promised_to(self, vm: str) -> Mapping[str, int]:
-        """What is promised to the VM: port uuid to number of VFs."""
-
-    def keep(self, vm: str) -> None:
-        """What was promised to the VM is promised no more: it holds its VFs, or does not want them. No error when there was nothing."""

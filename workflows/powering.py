@@ -41,7 +41,7 @@ def halt(world: World, data: Data, vm: Condition) -> Wait | None:
         for key in (ASKED, UNWILLING):
             data.pop(key, None)
         for what in (CLEAN, HARD):
-            over(world, data, what)
+            over(data, what)
         return at_rest(world, vm)
     if vm.power_state != "Running":
         return change_of(world, vm, f"the VM is {vm.power_state}: it must run or be halted", timedelta(minutes=1))

@@ -7,17 +7,31 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from plugins.errors import GiveUp
-from workflows import backup_modes, backup_snapshots, homecoming, parking, placing, powering, put_right, release_backup, room, starting
+from plugins.values import Ended
+from workflows import (
+    backup_hooks,
+    backup_modes,
+    backup_snapshots,
+    homecoming,
+    parking,
+    placing,
+    powering,
+    put_right,
+    release_backup,
+    room,
+    starting,
+)
 from workflows.backup_modes import FAILOVER, ONLINE, Mode
 from workflows.objects import VM
-from workflows.outcome import DONE, Done, Need, Outcome, Refuse, Request, Wait
+from workflows.outcome import DONE, PARENT, Done, Need, Outcome, Refuse, Request, Wait
 from workflows.policy import BackupPolicy
 from workflows.ports import Pool
+from workflows.tasks import tidied
 from workflows.workflow import Data, Step, Workflow
 from workflows.world import World
 
 NAME = "prepare-backup"
-ASKED = ("vm", "vm_name", "asked", "hold", "retention")
+ASKED = ("vm", "vm_name", "asked", "hold", "retention", PARENT, *backup_hooks.CARRIED)
 
 
 def request(pool: str, vm: VM, *, mode: str = backup_modes.AUTO, hold: timedelta, retention: timedelta) -> Request:
@@ -67,6 +81,7 @@ def _noted(world: World, vm: VM, mode: Mode) -> dict[str, Any]:
     """What the VM is, and must be again."""
     return {
         "mode": mode.name,
+        "untouched": mode.name == ONLINE,
         "why": mode.why,
         "ran": vm.power_state == "Running",
         "host": vm.resident_on,
@@ -89,15 +104,13 @@ def promise_return(world: World, data: Data) -> Outcome:
 
 @placing.if_there
 def withdraw_promise(world: World, data: Data) -> Outcome:
-    """What was promised is promised no more: it holds its VFs, or wants none."""
-    world.ledger.keep(data["vm"])
+    """What this run promised is promised no more: it holds its VFs, or wants none."""
+    world.ledger.keep(data["vm"], world.run_id)
     return DONE
 
 
 def leave_note(world: World, data: Data) -> Outcome:
-    """Write into the pool what the VM and its VIFs are: `vfo recover` needs nothing else."""
-    if not _parks(data):
-        return DONE
+    """Write into the pool what the VM and its VIFs are, for `vfo recover`; the snapshot has a copy, by which it is known for ours."""
     world.pool.note(data["vm"], parking.NOTE, parking.note_of(world.run_id, data))
     return Done(f"noted in the pool: {len(data['vifs'])} VIFs, {'running' if data['ran'] else 'halted'}")
 
@@ -113,14 +126,23 @@ def guard(world: World, data: Data) -> Outcome:
 @placing.if_there
 def erase_note(world: World, data: Data) -> Outcome:
     """Take our block and our note away."""
-    return homecoming.leave_nothing(world, data) if _parks(data) else DONE
+    return homecoming.leave_nothing(world, data) if _parks(data) else _unnoted(world, data)
+
+
+def _unnoted(world: World, data: Data) -> Done:
+    world.pool.erase(data["vm"], parking.NOTE)
+    return Done("nothing of ours is left on the VM")
 
 
 def shut_down(world: World, data: Data) -> Outcome:
     """Halt it with its guest's help; when the policy's patience is over, give up or pull the plug, as the policy says."""
     if not _parks(data):
         return Done("it goes on running: nothing of it is touched" if data["ran"] else "it is halted")
-    return powering.halt(world, data, world.pool.condition(data["vm"])) or DONE
+    asked = data.get(powering.ASKED, world.now.isoformat())
+    waiting = powering.halt(world, data, world.pool.condition(data["vm"]))
+    if waiting is None and data["ran"]:
+        data["down_at"] = asked
+    return waiting or DONE
 
 
 def park_vifs(world: World, data: Data) -> Outcome:
@@ -131,8 +153,18 @@ def park_vifs(world: World, data: Data) -> Outcome:
     if vm.power_state != "Halted" or vm.current_operations:
         raise GiveUp("somebody started the VM while it was to be halted for its backup")
     for vif in vm.sriov_vifs:
-        world.pool.move_vif(vif.uuid, data["parking"])
-    return Done(f"on network {parking.NETWORK_NAME!r}: {len(vm.sriov_vifs)} VIFs")
+        world.pool.move_vif(vif.uuid, data["parking"], seen=vm)
+    return Done(f"on network {parking.NETWORK_NAME!r}: {len(data['vifs'])} VIFs")
+
+
+def asks_nobody(data: Data) -> bool:
+    """Whether there are no hooks to be asked for the snapshot, so that there is nobody to be told of it when the run is given up."""
+    return not data.get("hooks")
+
+
+def before_snapshot(world: World, data: Data) -> Outcome:
+    """Ask the hooks of the policy, if a policy wants it, for the snapshot: a guest that runs is frozen now."""
+    return backup_hooks.ask(world, data, "before_snapshot") or DONE
 
 
 def take_snapshot(world: World, data: Data) -> Outcome:
@@ -142,11 +174,25 @@ def take_snapshot(world: World, data: Data) -> Outcome:
     if world.now - began > patience:
         world.pool.cancel_task(data.get(f"task:{backup_snapshots.TAKING}", ""))
         raise GiveUp(f"the snapshot took longer than {patience}")
-    return backup_snapshots.take(world, data) or Done(f"snapshot {data['snapshot']}")
+    waiting = backup_snapshots.take(world, data)
+    if not _parks(data):  # nobody waits to be started
+        tidied(world, data)
+    return waiting or Done(f"snapshot {data['snapshot']}")
+
+
+def after_snapshot(world: World, data: Data) -> Outcome:
+    """Tell the hooks that the snapshot was taken: a guest that was frozen is thawed."""
+    return Done(backup_hooks.tell(world, data, "after_snapshot", Ended("taken")))
+
+
+def thaw(world: World, data: Data) -> Outcome:
+    """Tell the hooks that there will be no snapshot, those that were asked for it last too; once."""
+    return Done(backup_hooks.tell(world, data, "after_snapshot", Ended("failed", world.given_up)))
 
 
 def remove_snapshot(world: World, data: Data) -> Outcome:
-    """Destroy the snapshot with its disks."""
+    """Destroy the snapshot with its disks; the guest is thawed before."""
+    thaw(world, data)
     waiting = backup_snapshots.at_work(world, data) if world.pool.vm_exists(data["vm"]) else None
     return waiting or Done(backup_snapshots.remove_unrecorded(world, data))
 
@@ -165,7 +211,14 @@ def restore_vifs(world: World, data: Data) -> Outcome:
 @placing.if_there
 def start_again(world: World, data: Data) -> Outcome:
     """Start it if it ran: where it ran, else by the policy's fallbacks."""
-    return homecoming.start_again(world, data) if _parks(data) else DONE
+    return _up(world, data, homecoming.start_again(world, data)) if _parks(data) else DONE
+
+
+def _up(world: World, data: Data, outcome: Outcome) -> Outcome:
+    """The outcome; where the VM is back by it, since when is noted."""
+    if isinstance(outcome, Done) and "down_at" in data:
+        data.setdefault("up_at", world.now.isoformat())
+    return outcome
 
 
 def mark_snapshot(world: World, data: Data) -> Outcome:
@@ -187,7 +240,7 @@ def verify(world: World, data: Data) -> Outcome:
 @placing.if_there
 def leave_nothing(world: World, data: Data) -> Outcome:
     """Take our block, our note and the promise away; in mode failover the note and the promise stay until the VF is back."""
-    return homecoming.leave_nothing(world, data) if _parks(data) else DONE
+    return homecoming.leave_nothing(world, data) if _parks(data) else _unnoted(world, data)
 
 
 def prepared(world: World, data: Data) -> Outcome:
@@ -206,7 +259,7 @@ def come_home(world: World, data: Data) -> Outcome:
         return DONE
     for key in ("stand_in", "until", "fallen_back", "in_service"):
         data.pop(key, None)
-    return homecoming.come_home(world, data)
+    return _up(world, data, homecoming.come_home(world, data))
 
 
 def _parks(data: Data) -> bool:
@@ -221,10 +274,12 @@ PREPARE = Workflow(
         Step(promise_return, undo=withdraw_promise),
         Step(leave_note, undo=erase_note, timeout=None),
         Step(guard, timeout=None),
-        Step(shut_down, undo=come_home, timeout=None),
-        Step(park_vifs, timeout=None),
-        Step(take_snapshot, undo=remove_snapshot),
-        Step(restore_vifs, timeout=None),
+        Step(shut_down, undo=come_home, timeout=None, joined=True),
+        Step(park_vifs, timeout=None, joined=asks_nobody),
+        Step(before_snapshot, undo=thaw, timeout=timedelta(minutes=15)),
+        Step(take_snapshot, undo=remove_snapshot, joined=True),
+        Step(after_snapshot, joined=True),
+        Step(restore_vifs, timeout=None, joined=True),
         Step(start_again, timeout=None),
         Step(mark_snapshot),
         Step(verify, timeout=None),

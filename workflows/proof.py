@@ -6,8 +6,9 @@ from typing import Any
 
 from plugins.values import VFFreed
 from workflows import accounting
+from workflows.accounts import PortAccount
 from workflows.outcome import Finish, Outcome, Stuck, Wait
-from workflows.ports import PortAccount, PortLook
+from workflows.ports import PortLook
 from workflows.workflow import Data
 from workflows.world import World
 

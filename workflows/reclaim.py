@@ -9,9 +9,10 @@ from typing import Any
 
 from plugins.values import VFLeaked
 from workflows import accounting, cures, proof, replug, rolling
+from workflows.accounts import PortAccount
 from workflows.outcome import DONE, Done, Finish, Outcome, Request, Stuck, Wait
 from workflows.policy import ReclaimPolicy
-from workflows.ports import PortAccount, PortLook
+from workflows.ports import PortLook
 from workflows.workflow import Data, Step, Workflow
 from workflows.world import World
 

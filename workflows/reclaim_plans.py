@@ -1,9 +1,10 @@
 """What `vfo reclaim` would do to a port, said before anything is touched. Pure."""
 
 from workflows import accounting
+from workflows.accounts import PortAccount
 from workflows.plan import Plan
 from workflows.policy import ReclaimPolicy
-from workflows.ports import PortAccount, PortLook
+from workflows.ports import PortLook
 
 BLOCK, UNBLOCK = "VM.add_to_blocked_operations", "VM.remove_from_blocked_operations"
 CALLS = {

@@ -1,7 +1,6 @@
 """Take VFs from a VM: its VIFs on SR-IOV networks go, the VM is taken down for it if that was asked for, and runs on without them."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from plugins.errors import GiveUp
 from workflows import admission, downtime, objections, possession
@@ -42,14 +41,19 @@ def objections_to(vm: VM, asked: Sequence[str], when: str) -> list[str]:
         return kind
     now = when != When.next_halt and any(vif.currently_attached for vif in chosen(vm, asked))
     against = [*objections.to_blocks(vm, now=now), *objections.to_power_state(vm, now=now)]
-    for written in asked:
-        vif = next((vif for vif in vm.vifs if _is(vif, written)), None)
-        if vif is None:
-            has = ", ".join(f"{one.device} ({one.MAC}, {one.uuid})" for one in vm.vifs) or "none"
-            against.append(f"VM {vm.name} has no VIF {written}; it has {has}")
-        elif not vif.on_sriov:
-            against.append(f"VIF {vif.device} of VM {vm.name} is on network {vif.network_name}, which is not an SR-IOV network")
-    return against
+    meant = [vif for vif in vm.vifs if any(_is(vif, written) for written in asked)]
+    ordinary = [
+        f"VIF {vif.device} of VM {vm.name} is on network {vif.network_name}, which is not an SR-IOV network"
+        for vif in meant
+        if not vif.on_sriov
+    ]
+    return [*against, *unknown(vm, asked), *ordinary]
+
+
+def unknown(vm: VM, asked: Sequence[str]) -> list[str]:
+    """What names none of the VM's VIFs, each in a sentence with those that it has."""
+    has = ", ".join(f"{one.device} ({one.MAC}, {one.uuid})" for one in vm.vifs) or "none"
+    return [f"VM {vm.name} has no VIF {written}; it has {has}" for written in asked if not any(_is(vif, written) for vif in vm.vifs)]
 
 
 def chosen(vm: VM, asked: Sequence[str]) -> list[VIF]:
@@ -76,7 +80,7 @@ def secure(world: World, data: Data) -> Outcome:
     keeps = admission.demand(vm, less=[note["uuid"] for note in data["vifs"]])
     if not data["ran"] or data["as_it_is"] or not keeps:
         return Done("nothing has to be promised")
-    place = admission.ask(world, vm, keeps, (world.pool.look_at_ports(), world.pool.vms()))
+    place = admission.ask(world, vm, keeps, (world.pool.look_at_ports(), world.pool.guests()))
     if isinstance(place, admission.Full):
         return Wait(place.reason, at_most=downtime.SOON)
     data["host"] = place.host
@@ -84,8 +88,8 @@ def secure(world: World, data: Data) -> Outcome:
 
 
 def let_go(world: World, data: Data) -> Outcome:
-    """Nothing is promised to the VM any more."""
-    world.ledger.keep(data["vm"])
+    """What this run promised the VM is promised no more."""
+    world.ledger.keep(data["vm"], world.run_id)
     return DONE
 
 
@@ -107,7 +111,11 @@ def destroy_vifs(world: World, data: Data) -> Outcome:
 
 
 def restore_vifs(world: World, data: Data) -> Outcome:
-    """Create the VIFs anew that are gone, as they were noted (their uuids are new ones); before the VM is started again."""
+    """Create the VIFs anew that are gone, as they were noted (their uuids are new ones); before the VM is started again.
+
+    They go for good while the VM is down, since an attached VIF of a running VM cannot be destroyed: parked instead, the VM would start
+    with one on the parking network.
+    """
     try:
         vm = world.pool.vm(data["vm"])
     except Gone:
@@ -120,17 +128,11 @@ def restore_vifs(world: World, data: Data) -> Outcome:
         if waiting is not None:
             return waiting
     for note in lost:
-        world.pool.create_vif(vm.uuid, note["network"], note["device"], note["MAC"], note["other_config"])
-    bare = [note["device"] for note in lost if _has_more(note)]
+        world.pool.create_vif(vm.uuid, note["network"], note["device"], note["MAC"], note["other_config"], note)
+    bare = [note["device"] for note in lost if note["ipv4_configuration_mode"] not in ("", "None")]
     if bare:
-        raise GiveUp(f"VIFs {', '.join(bare)} were created anew without their QoS, locking or addresses: the run's data has them")
+        raise GiveUp(f"VIFs {', '.join(bare)} were created anew without the IPv4 addresses set on them: the run's data has them")
     return Done(f"{len(lost)} VIFs were created anew" if lost else "the VIFs are there")
-
-
-def _has_more(note: dict[str, Any]) -> bool:
-    """Whether the VIF had what VIF.create is not given."""
-    set_apart = note["locking_mode"] not in ("", "network_default") or note["ipv4_configuration_mode"] not in ("", "None")
-    return bool(set_apart or note["qos_algorithm_type"] or note["ipv4_allowed"] or note["ipv6_allowed"])
 
 
 def verify(world: World, data: Data) -> Outcome:
@@ -144,7 +146,7 @@ def verify(world: World, data: Data) -> Outcome:
         attached = sum(vif.currently_attached for vif in vm.sriov_vifs)
         if len(possession.vfs(vm)) != attached:
             return Wait(f"it has {attached} VIFs that take a VF, and holds {len(possession.vfs(vm))}", at_most=downtime.SOON)
-    world.ledger.keep(data["vm"])
+    world.ledger.keep(data["vm"], world.run_id)
     return Done(f"{len(data['vifs'])} VFs are given back")
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from workflows import booting, guests
+from workflows import booting, guests, promised
 from workflows.booting import Memo
 from workflows.guests import AT_A_TIME, FAILED, HALTED, LOST, RUNNING, Guest
 from workflows.outcome import Outcome, Stuck, Wait, wake_on_object
@@ -87,7 +87,7 @@ def tidy(world: World, memo: Memo) -> Outcome | None:
             continue
     for guest in memo["guests"]:
         if guest["state"] != FAILED:
-            world.ledger.keep(guest["vm"])
+            promised.let_go(world, guest["vm"], guest.get("taken_from"))
     if not memo.get("ejected"):
         world.pool.note_host(memo["uuid"], booting.AT_WORK, None)
         if memo.get("asked"):

@@ -7,6 +7,7 @@ run up goes on where it was.
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from workflows import booting, guests, rebooting, windows
@@ -52,6 +53,9 @@ def roll(world: World, data: Data, due: Collection[str], consent: Consent) -> Ou
 def go_on(world: World, data: Data) -> Outcome:
     """Go on with the host at work."""
     state = _state(data)
+    if _too_late(world, state["host"]):
+        name, state["host"] = state["host"]["name"], None
+        return Wait(f"{name} was not begun within its window: not now", at_most=AT_ONCE, lets_go=_guests(world))
     outcome = rebooting.go_on(world, state["host"])
     if outcome is not None:
         if state["host"].get("over"):
@@ -60,7 +64,21 @@ def go_on(world: World, data: Data) -> Outcome:
     name = state["host"]["name"]
     state["rebooted"] = [*state["rebooted"], state["host"]["uuid"]]
     state["host"] = None
-    return Wait(f"{name} is back in service", at_most=AT_ONCE)
+    return Wait(f"{name} is back in service", at_most=AT_ONCE, lets_go=_guests(world))
+
+
+def _too_late(world: World, memo: dict[str, Any]) -> bool:
+    """Whether it waited (for a backup of one of its VMs) until the window had no room for it any more, and nothing of it is touched yet."""
+    begin_by = memo.get("begin_by")
+    return begin_by is not None and "booted" not in memo and world.now > datetime.fromisoformat(begin_by)
+
+
+def _guests(world: World) -> tuple[str, ...]:
+    """The VMs that the run has for itself: with no host at work all are as they were, and a backup of one need not wait for other hosts.
+
+    The next host takes those that are there then. The pool and the hosts stay with the run.
+    """
+    return tuple(sorted(thing for thing in world.held if thing.startswith("vm:")))
 
 
 def put_back(world: World, data: Data) -> Outcome:
@@ -98,7 +116,7 @@ def _begin(world: World, state: dict[str, Any], due: list[str], consent: Consent
     if len(away) >= consent.max_unavailable:
         said = f"{candidate.name} is not rebooted while {', '.join(sorted(away))} {'is' if len(away) == 1 else 'are'} away or disabled"
         return Wait(said, at_most=LOOK_AGAIN)
-    state["host"] = rebooting.fresh(candidate)
+    state["host"] = {**rebooting.fresh(candidate), "begin_by": _begin_by(world, consent)}
     return Wait(f"{candidate.name} is next", at_most=AT_ONCE)
 
 
@@ -119,8 +137,7 @@ def _not_allowed(world: World, following: list[Host], consent: Consent) -> Wait 
         harm = [f"{host.name}: {', '.join(said)}" for host in following if (said := guests.in_words(world.pool, host, world.policy.reboot))]
         whole = "; ".join((waiting, *harm))
         return Wait(f"{whole}. To approve: `vfo run {world.run_id} approve`", on=approval, at_most=LOOK_AGAIN * 10)
-    chosen = {name: window for name, window in world.policy.maintenance.items() if name in consent.maintenance or not consent.maintenance}
-    opening = windows.look(chosen, world.now)
+    opening = _opening(world, consent)
     if opening.lasts(world.now, world.policy.reboot.takes):
         return None
     if opening.opens is None:
@@ -128,6 +145,17 @@ def _not_allowed(world: World, following: list[Host], consent: Consent) -> Wait 
     return Wait(
         f"{waiting}: in the window that opens at {opening.opens:%Y-%m-%d %H:%M} UTC", on=approval, at_most=opening.opens - world.now
     )
+
+
+def _opening(world: World, consent: Consent) -> windows.Opening:
+    chosen = {name: window for name, window in world.policy.maintenance.items() if name in consent.maintenance or not consent.maintenance}
+    return windows.look(chosen, world.now)
+
+
+def _begin_by(world: World, consent: Consent) -> str | None:
+    """Until when a host that is next may be begun, as ISO 8601: what it takes must fit into its window. None: a person approved."""
+    closes = None if world.approved_by else _opening(world, consent).closes
+    return None if closes is None else (closes - world.policy.reboot.takes).isoformat()
 
 
 def _not_again(world: World, host: Host) -> Wait | None:

@@ -2,7 +2,8 @@
 
 from uuid import UUID
 
-from workflows.ports import Ledger, PortLook
+from workflows.accounts import Ledger
+from workflows.ports import PortLook
 from workflows.workflow import Data
 from workflows.world import World
 
@@ -47,5 +48,5 @@ def _least_room(ledger: Ledger, vm: str, wanted: list[tuple[PortLook, int]]) -> 
 def _promise(ledger: Ledger, vm: str, wanted: list[tuple[PortLook, int]], run_id: UUID) -> bool:
     if all(ledger.promise(look, vm, count, run_id) for look, count in wanted):
         return True
-    ledger.keep(vm)
+    ledger.keep(vm, run_id)
     return False

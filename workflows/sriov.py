@@ -108,7 +108,8 @@ def begun(world: World, data: Data, asked: frozenset[str]) -> SriovPolicy | Need
     if thing(data["name"]) not in world.held:
         return Need((thing(data["name"]),))
     policy = world.policy.sriov.get(data["name"])
-    return policy or Refuse(f"there is no table [sriov.{data['name']}] in the configuration")
+    missing = f"the running `vfo serve` has no table [sriov.{data['name']}] in its configuration, which it reads when it starts"
+    return policy or Refuse(f"{missing}: if the table is there by now, restart it, and ask again")
 
 
 def vlan_network(policy: SriovPolicy, tag: int) -> str:
@@ -118,12 +119,12 @@ def vlan_network(policy: SriovPolicy, tag: int) -> str:
 
 def see(pool: Pool, policy: SriovPolicy) -> Sight:
     """Look at the pool."""
-    hosts = {host.uuid: host for host in pool.hosts()}
-    nics, networks = pool.nics(), pool.networks()
+    fabric = pool.fabric()
+    hosts, nics, networks = {host.uuid: host for host in fabric.hosts}, fabric.nics, fabric.networks
     network = next((one for one in networks if one.name == policy.network), None)
     wanted = [nic for nic in nics if nic.host in hosts and nic.capable and policy.wants(nic)]
     targets = tuple(Target(nic, hosts[nic.host], state_of(nic, network)) for nic in wanted)
-    return Sight(policy, pool.facts(), tuple(hosts.values()), nics, networks, targets)
+    return Sight(policy, fabric.facts, tuple(hosts.values()), nics, networks, targets)
 
 
 # -- what forbids it -----------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from workflows import parking, placing, powering, room
 from workflows.objects import Condition
 from workflows.outcome import Done, Outcome, Stuck, Wait
 from workflows.ports import Denied, Refused, Transient
-from workflows.tasks import carried_out, over
+from workflows.tasks import carried_out, over, tidied
 from workflows.workflow import Data
 from workflows.world import World
 
@@ -24,22 +24,29 @@ def reason_of(world: World, data: Data) -> str:
     return reason(data.get("blocked_by") or world.run_id)
 
 
-def started(world: World, data: Data) -> Outcome:
-    """Run the VM again, if it ran. Stuck, with all that was tried, when nothing works."""
-    vm = world.pool.condition(data["vm"])
+def started(world: World, data: Data, seen: Condition | None = None) -> Outcome:
+    """Run the VM again, if it ran. Stuck, with all that was tried, when nothing works.
+
+    *seen*: the VM as it was looked at in the same turn, when nothing was done to it since.
+    """
+    vm = seen or world.pool.condition(data["vm"])
     if not data["ran"]:
+        tidied(world, data)
         return Done("it was halted before, and stays so")
     if vm.power_state == "Running":
-        over(world, data, "start")
+        over(data, "start")
+        tidied(world, data)
         data["ran_again"] = True
         return Done("it runs")
     if vm.power_state == "Halted" and data.get("ran_again") and not data.get("task:start"):
         return Done("it ran again, and somebody halted it")
     if vm.power_state != "Halted":
         return powering.change_of(world, vm, f"the VM is {vm.power_state}: it must run or be halted", timedelta(minutes=1))
-    if (ours := reason_of(world, data)) in vm.blocked_operations.values():
-        world.pool.unblock(vm.uuid, ours, recompute=False)
-    return _by_policy(world, data, vm)
+    outcome = _by_policy(world, data, vm)
+    ours = reason_of(world, data)
+    if "task:start" not in data and ours in vm.blocked_operations.values():  # a start takes our block away itself, and none was begun
+        world.pool.unblock(vm.uuid, ours)
+    return outcome
 
 
 def in_words(data: Data) -> list[str]:
@@ -156,8 +163,11 @@ def _start(world: World, data: Data, vm: Condition, host: str | None) -> Outcome
     def runs() -> bool:
         return (seen.pop().power_state if seen else world.pool.power_state(vm.uuid)) == "Running"
 
+    def begin() -> str:
+        return world.pool.begin_start(vm.uuid, host, unblocking=reason_of(world, data))
+
     try:
-        waiting = carried_out(world, data, "start", lambda: world.pool.begin_start(vm.uuid, host), runs)
+        waiting = carried_out(world, data, "start", begin, runs)
     except (Refused, Denied) as error:
         data["refusals"].append(f"{'start_on' if host else 'start'}: {error}")
         return None

@@ -12,7 +12,7 @@ from workflows.outcome import Request
 class Rule:
     """A VM with *tag* gets a VF on *network*, *grace* after it was seen to have the tag. *pool*: only in that one; None: in all.
 
-    Networks are uuids or names. *when* and *force* are those of `assign.Wish`.
+    Networks are uuids or names. *when*, *force* and *qos_kbps* are those of `assign.Wish`.
     """
 
     tag: str
@@ -22,6 +22,7 @@ class Rule:
     when: str
     force: bool
     grace: timedelta
+    qos_kbps: int | None = None
 
     @property
     def goes_on(self) -> str:
@@ -32,7 +33,7 @@ class Rule:
 def request(pool: str, rule: Rule, vm: tuple[str, str], networks: tuple[str, str], seen_at: datetime) -> Request:
     """The run that a VM (uuid, name) with the rule's tag is given; *networks* are the uuids of the rule's two, "" for no VLAN network."""
     network, vlan = networks
-    wish = Wish(network, rule.goes_on, vlan, when=rule.when, force=rule.force, rule=rule.tag)
+    wish = Wish(network, rule.goes_on, vlan, when=rule.when, force=rule.force, rule=rule.tag, qos_kbps=rule.qos_kbps)
     wanted = assign.request(pool, *vm, wish)
     wanted.data["not_before"] = (seen_at + rule.grace).isoformat()
     return wanted

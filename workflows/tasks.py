@@ -39,6 +39,7 @@ class Vanished:
     """The pool knows no such task (any more): that says nothing about its work, so the object must be judged."""
 
 
+OVER = "tasks_over"
 TaskOutcome = Pending | Succeeded | Failed | Vanished
 
 
@@ -67,7 +68,13 @@ def carried_out(world: "World", data: "Data", what: str, begin: Callable[[], str
     return Wait(f"{what} has begun{' again' if state else ''}", on=wake_on_task(world.pool.name, data[key]))
 
 
-def over(world: "World", data: "Data", what: str) -> None:
-    """The object was seen to be so: the task that was begun for it, if there is one, is of no more use and leaves the pool."""
+def over(data: "Data", what: str) -> None:
+    """The object was seen to be so: the task that was begun for it, if there is one, is of no more use. It leaves the pool by `tidied`."""
     if ref := data.pop(f"task:{what}", None):
+        data[OVER] = [*data.get(OVER, ()), ref]
+
+
+def tidied(world: "World", data: "Data") -> None:
+    """The tasks that are over leave the pool: for a moment at which no guest is down for it."""
+    for ref in data.pop(OVER, ()):
         world.pool.task(ref)

@@ -1,62 +1,66 @@
-"""When something may be done: windows that a schedule opens and a duration closes. The only user of cronsim."""
+"""When something may be done: windows that a schedule opens and a duration closes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
+from workflows import schedules
+
+problem_of = schedules.problem_of
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Opens at every moment of *schedule* (cron: minute hour day month weekday, in *timezone*) and is open for *duration*.
+    """Opens at every moment of *schedule* (see `workflows.schedules`; by the clocks of *timezone*) and is open for *duration*.
 
     The moments are those of a wall clock in the zone, the duration is real time: a window of eight hours is eight hours long also in the
-    night in which the clocks change. A moment that the change skips comes when it would have; one that it repeats comes once.
+    night in which the clocks change. It does not open on the days of *blackouts*, which are the zone's.
     """
 
     schedule: str
     duration: timedelta
     timezone: str = "UTC"
+    blackouts: frozenset[date] = frozenset()
 
     def closes(self, now: datetime) -> datetime | None:
         """The end of the window that is open now, in UTC; None when none is. Windows that overlap are open until the last one ends."""
-        started = next(self._moments(now + timedelta(seconds=1), reverse=True), None)
-        if started is None or started > now or started + self.duration <= now:
-            return None
-        return started + self.duration
+        opened = self.opened(now)
+        return None if opened is None else opened + self.duration
+
+    def opened(self, now: datetime) -> datetime | None:
+        """When the window that is open now opened, the latest one where several overlap; None when none is."""
+        for moment in schedules.last(self.schedule, self.timezone, now):
+            if moment + self.duration <= now:
+                return None
+            if not self._blacked_out(moment):
+                return moment
+        return None
 
     def opens(self, now: datetime) -> datetime | None:
         """When it opens next, in UTC: after *now*, also when it is open now; None: never again."""
-        return next((moment for moment in self._moments(now, reverse=False) if moment > now), None)
+        return next(self.openings(now), None)
 
-    def _moments(self, since: datetime, *, reverse: bool) -> "_Moments":
-        return _Moments(CronSim(self.schedule, since.astimezone(ZoneInfo(self.timezone)), reverse=reverse))
+    def openings(self, since: datetime) -> Iterator[datetime]:
+        """When it opens after *since*, one moment after the other, in UTC; it ends when there are no more (or blackouts for four years)."""
+        skipped_since = since
+        for moment in schedules.after(self.schedule, self.timezone, since):
+            if not self._blacked_out(moment):
+                skipped_since = moment
+                yield moment
+            elif moment - skipped_since > timedelta(days=4 * 366):
+                return
 
+    def openings_before(self, until: datetime, since: datetime) -> Iterator[datetime]:
+        """When it opened, up to *until* itself and after *since*, the latest first, in UTC."""
+        for moment in schedules.last(self.schedule, self.timezone, until):
+            if moment <= since:
+                return
+            if not self._blacked_out(moment):
+                yield moment
 
-class _Moments:
-    """What CronSim gives, in UTC."""
-
-    def __init__(self, cron: CronSim) -> None:
-        self._cron = cron
-
-    def __iter__(self) -> "_Moments":
-        return self
-
-    def __next__(self) -> datetime:
-        return next(self._cron).astimezone(UTC)
-
-
-def problem_of(schedule: str) -> str | None:
-    """What is wrong with a schedule as it is written, for the person who wrote it; None when it can be used."""
-    if len(schedule.split()) != 5:
-        return 'write minute, hour, day, month and weekday, such as "0 22 * * 1-5"'
-    try:
-        moment = next(CronSim(schedule, datetime(2026, 1, 1, tzinfo=UTC)), None)
-    except CronSimError as error:
-        return f"{str(error).lower()} in {schedule!r}"
-    return None if moment else f"{schedule!r} never comes"
+    def _blacked_out(self, moment: datetime) -> bool:
+        return bool(self.blackouts) and moment.astimezone(ZoneInfo(self.timezone)).date() in self.blackouts
 
 
 @dataclass(frozen=True, slots=True)

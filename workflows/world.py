@@ -6,8 +6,10 @@ from datetime import datetime
 from uuid import UUID
 
 from plugins.values import Happening
+from workflows.accounts import Ledger
 from workflows.policy import Policy
-from workflows.ports import Ledger, Pool
+from workflows.ports import Pool
+from workflows.services import Services
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,8 @@ class World:
     """Handed to every step anew.
 
     *announce* tells the observing plugins and never raises. *held*: the things that the run has for itself (see `outcome.Need`).
-    *approved_by*: who approved the run, "" while nobody has.
+    *approved_by*: who approved the run, "" while nobody has. *services*: what backups need besides; None where only VFs are looked after.
+    *given_up*: why what the run did is being undone ("cancelled", or what went wrong), "" while it goes forward.
     """
 
     run_id: UUID
@@ -27,3 +30,5 @@ class World:
     announce: Callable[[Happening], None]
     held: frozenset[str] = frozenset()
     approved_by: str = ""
+    services: Services | None = None
+    given_up: str = ""

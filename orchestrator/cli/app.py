@@ -6,7 +6,32 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import assign, backup, demo, doctor, init, reclaim, recover, release, runs, serve, simulate, sriov, vfs, workflow
+from orchestrator.cli import (
+    assign,
+    audit,
+    backup,
+    cluster,
+    db,
+    demo,
+    deploy,
+    doctor,
+    init,
+    notify,
+    people,
+    plugin,
+    policy,
+    reclaim,
+    recover,
+    release,
+    report,
+    runs,
+    serve,
+    simulate,
+    sriov,
+    vfs,
+    window,
+    workflow,
+)
 
 app = typer.Typer(
     name="vfo",
@@ -14,15 +39,27 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # help texts name tables: as markup, [sriov.NAME] would not be shown; holds for all groups below
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 140},
 )
 for command in (demo.demo, init.init, doctor.doctor, serve.serve, vfs.vfs, runs.runs, runs.run, reclaim.reclaim, simulate.simulate):
     app.command()(command)
 app.command()(assign.assign)
+app.command()(audit.audit)
 app.command()(release.release)
 app.command()(recover.recover)
+app.command()(report.report)
 app.add_typer(backup.app)
+app.add_typer(cluster.app)
+app.add_typer(db.app)
+app.add_typer(deploy.app)
+app.add_typer(notify.app)
+app.add_typer(plugin.app)
+app.add_typer(policy.app)
 app.add_typer(sriov.app)
+app.add_typer(people.tokens)
+app.add_typer(people.users)
+app.add_typer(window.app)
 app.add_typer(workflow.app)
 
 

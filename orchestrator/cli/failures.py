@@ -5,18 +5,14 @@ import re
 import sys
 from collections.abc import Iterator
 
+from orchestrator.actions.failures import NotSo, WrongInput
 
-class WrongInput(Exception):
-    """What was typed cannot be used: the text names the thing, its value and what to do. Exit code 2."""
-
-
-class NotSo(Exception):
-    """The command was understood, and what it was to see or do is not so. Exit code 1."""
+__all__ = ["NotSo", "WrongInput", "told"]
 
 
 @contextlib.contextmanager
 def told() -> Iterator[None]:
-    """Print what went wrong, a line each, and exit: 2 for wrong input, 1 for a pool that does not answer as it should."""
+    """Print what went wrong, a line each, and exit: 2 for wrong input, 1 for what is not so, or a pool that does not answer."""
     from orchestrator.config.errors import ConfigError
     from orchestrator.names import WrongName
     from plugins.errors import PluginError
@@ -27,14 +23,19 @@ def told() -> Iterator[None]:
     except ConfigError as error:
         _stop(error.lines, 2)
     except (WrongInput, WrongName, PluginError) as error:
-        _stop([str(error)], 2)
+        _stop(str(error).split("\n"), 2)
     except PoolError as error:
         _stop([f"{_in_words(type(error).__name__)}: {error}"], 1)
     except NotSo as error:
-        _stop([str(error)], 1)
+        _stop(str(error).split("\n"), 1)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except Exception as error:
+        rows = sys.modules.get("state.store")  # a command that never loaded it has not lost the database
+        if rows is None or not isinstance(error, rows.Away):
+            raise
+        _stop([str(error)], 1)
 
 
 def _in_words(name: str) -> str:

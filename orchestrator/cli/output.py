@@ -1,14 +1,18 @@
 """How commands print: JSON for programs, tables for people."""
 
 import sys
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
 
+UNBROKEN = 4096  # columns of a line that goes to a file or a program
 COLOURS = {"done": "green", "running": "cyan", "ready": "cyan", "stuck": "bold red", "refused": "yellow", "undone": "yellow"}
 COLOURS |= {"ok": "green", "warn": "yellow", "fail": "bold red"}
+COLOURS |= {"saved": "green", "skipped": "yellow", "late": "yellow", "cancelled": "yellow", "missed": "bold red", "failed": "bold red"}
+COLOURS |= {"forgotten": "bold red"}
 
 
 def json(value: Any) -> None:
@@ -48,8 +52,16 @@ def moment(at: datetime | None) -> str:
     return f"{at.astimezone():%Y-%m-%d %H:%M:%S}" if at else "-"
 
 
+def zone() -> str:
+    """The viewer's own zone as its clock is called in winter and in summer ("CET/CEST"): headings name it once."""
+    return "/".join(dict.fromkeys(time.tzname if time.daylight else time.tzname[:1]))
+
+
 def console() -> Any:
-    """The console for people: no colour when the output is not a terminal, and no line broken when it is not one either."""
+    """The console for people: no colour when the output is not a terminal, and no line broken when it is not one either.
+
+    Nothing is a picture: the MAC 4e:3c:20:cd:2e:7a has the name of one in it.
+    """
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else UNBROKEN)

@@ -10,14 +10,10 @@ from orchestrator.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, DryRun,
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from uuid import UUID
 
-    from orchestrator.bootstrap import PoolAccess
     from state.run import Run
-    from state.store import Store
     from workflows.outcome import Request
-
-OURS = ("prepare-backup", "release-backup", "put-right")
+    from workflows.plan import Plan
 
 
 def recover(
@@ -29,20 +25,18 @@ def recover(
 ) -> None:
     """Find every VM and snapshot with a mark of ours and put it right, without `vfo serve` and with an empty database too.
 
-    Runs that a crash left, or that are stuck, go on. Exit code 1 when a person is still needed.
+    Runs that a crash left, or that are stuck, go on. It works on all of them itself and waits for their ends; the exit code is 1 when
+    a person is still needed.
     """
-    from orchestrator.cli import house, output, recovery
+    from orchestrator.actions import recover as action
+    from orchestrator.cli import house, output
 
-    loaded = house.configuration(config, pool)
-    with house.rows(loaded) as store, house.pools(loaded, store, pool) as opened:
-        known = [run for access in opened for run in _known(store, access.name)]
-        wanted = [request for access in opened for request in _wanted(access, known)]
-        wanted += [request for access in opened for request in _hosts(store, access)]
+    with house.desk(config, pool) as desk:
+        marks = action.look(desk)
         if dry_run:
-            _show(known, wanted, as_json=as_json)
+            _show(marks.known, action.plans(desk, marks.wanted), as_json=as_json)
             return
-        ids = [*(_taken_up(store, run) for run in known), *_submitted(store, wanted)]
-        runs = recovery.work(loaded, store, opened, list(dict.fromkeys(ids)))
+        runs = action.work(desk, marks)
     rows = [_row(run) for run in runs]
     if as_json:
         output.json(rows)
@@ -56,71 +50,24 @@ def recover(
         raise typer.Exit(1)
 
 
-def _known(store: Store, pool: str) -> list[Run]:
-    """The runs of backups that are active or stuck."""
-    from state import runs
-    from state.run import ACTIVE, Status
+def _show(known: Sequence[Run], planned: Sequence[tuple[Request, Plan]], *, as_json: bool) -> None:
+    """Exit code 1 when some of it would be refused."""
+    from dataclasses import asdict, replace
 
-    with store.read() as session:
-        listed = runs.listed(session, statuses=ACTIVE | {Status.STUCK}, pool=pool, limit=1_000_000)
-    return [run for run in listed if run.workflow in OURS]
+    from orchestrator.cli import output, start
+    from workflows.plan import Plan
 
-
-def _wanted(access: PoolAccess, known: Sequence[Run]) -> list[Request]:
-    from datetime import UTC, datetime
-
-    from workflows import recovering
-
-    at_work = {run.data["vm"] for run in known if run.pool == access.name}
-    return recovering.requests(access.name, access.port.marked(), at_work, datetime.now(UTC))
-
-
-def _hosts(store: Store, access: PoolAccess) -> list[Request]:
-    """Hosts that a reboot left out of service; what a run that is active or stuck is at, it will see to itself."""
-    from state import runs
-    from state.run import ACTIVE, Status
-    from workflows import bring_back
-
-    with store.read() as session:
-        listed = runs.listed(session, statuses=ACTIVE | {Status.STUCK}, pool=access.name, limit=1_000_000)
-    return bring_back.requests(access.name, access.port.hosts(), access.port.marked(), {str(run.id) for run in listed})
-
-
-def _taken_up(store: Store, run: Run) -> UUID:
-    """A stuck run is tried again."""
-    from datetime import UTC, datetime
-    from getpass import getuser
-
-    from state import runs
-    from state.run import Status
-
-    if run.status is Status.STUCK:
-        with store.write() as session:
-            runs.retry(session, run.id, now=datetime.now(UTC), by=f"{getuser()} (vfo recover)")
-    return run.id
-
-
-def _submitted(store: Store, wanted: Sequence[Request]) -> list[UUID]:
-    from datetime import UTC, datetime
-
-    from state import runs
-
-    with store.write() as session:
-        return [runs.create(session, request, now=datetime.now(UTC))[0].id for request in wanted]
-
-
-def _show(known: Sequence[Run], wanted: Sequence[Request], *, as_json: bool) -> None:
-    from orchestrator.cli import output
-
-    rows = [{"workflow": run.workflow, "pool": run.pool, "title": run.title, "run": run.id} for run in known]
-    rows += [{"workflow": request.workflow, "pool": request.pool, "title": request.title, "run": None} for request in wanted]
-    if as_json:
-        output.json(rows)
+    if not as_json:
+        begun = [Plan(f"{run.pool}: {run.workflow} of {run.title} (run {run.id} goes on)", ()) for run in known]
+        start.show([*begun, *(replace(plan, title=f"{request.pool}: {plan.title}") for request, plan in planned)], as_json=False)
         return
-    for row in rows:
-        begun = f" (run {row['run']} goes on)" if row["run"] else ""
-        output.console().print(f"{row['pool']}: {row['workflow']} of {row['title']}{begun}", markup=False)
-    output.console().print("Nothing was changed.")
+    rows: list[dict[str, Any]] = [
+        {"workflow": run.workflow, "pool": run.pool, "title": run.title, "run": run.id, "plan": None} for run in known
+    ]
+    rows += [{"workflow": one.workflow, "pool": one.pool, "title": one.title, "run": None, "plan": asdict(plan)} for one, plan in planned]
+    output.json(rows)
+    if any(plan.refusals for _, plan in planned):
+        raise typer.Exit(1)
 
 
 def _row(run: Run) -> dict[str, Any]:

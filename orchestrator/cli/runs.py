@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchestrator.actions.verbs import Verb
 from orchestrator.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, PoolName
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from state.store import Store
 
 WATCH_SECONDS = 1.0
-
-
-class Verb(StrEnum):
-    """What a person may do to a run."""
-
-    approve = "approve"
-    retry = "retry"
-    cancel = "cancel"
 
 
 def runs(
@@ -65,46 +56,19 @@ def run(
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Show a run with its history, or approve it, take it up again, or cancel it."""
+    from orchestrator.actions import runs as action
     from orchestrator.cli import house, output
     from orchestrator.views import runs as view
 
-    loaded = house.configuration(config)
-    with house.rows(loaded) as store:
+    with house.desk(config) as desk:
         if verb is not None:
-            _act(store, run_id, verb)
-        with store.read() as session:
-            shown = view.detail(session, _find(session, run_id))
+            action.act(desk, run_id, verb)
+        with desk.store.read() as session:
+            shown = view.detail(session, action.find(session, run_id))
     if as_json:
         output.json(shown)
     else:
         _print(shown)
-
-
-def _find(session: Any, run_id: str) -> Any:
-    from orchestrator.cli.failures import WrongInput
-    from orchestrator.views import runs as view
-
-    try:
-        return view.find(session, run_id)
-    except view.NoSuchRun as error:
-        raise WrongInput(str(error)) from None
-
-
-def _act(store: Store, run_id: str, verb: Verb) -> None:
-    """The row is changed; `vfo serve` finds it due by itself."""
-    from datetime import UTC, datetime
-    from getpass import getuser
-
-    from orchestrator.cli.failures import WrongInput
-    from state import runs as rows
-
-    act = {Verb.approve: rows.approve, Verb.retry: rows.retry, Verb.cancel: rows.cancel}[verb]
-    with store.write() as session:
-        found = _find(session, run_id)
-        try:
-            act(session, found.id, now=datetime.now(UTC), by=getuser())
-        except rows.Impossible as error:
-            raise WrongInput(f"run {run_id} {verb.value}: {error}") from None
 
 
 def _watch(listed: Callable[[], list[dict[str, Any]]]) -> None:
@@ -131,7 +95,7 @@ def _drawn(rows: list[dict[str, Any]]) -> Any:
          output.moment(row["updated_at"]), row["reason"]]
         for row in rows
     ]  # fmt: skip
-    return output.drawn(["run", "pool", "workflow", "about", "status", "step", "since", "why"], cells)
+    return output.drawn(["run", "pool", "workflow", "about", "status", "step", f"since ({output.zone()})", "why"], cells)
 
 
 def _print(shown: dict[str, Any]) -> None:
@@ -146,7 +110,7 @@ def _print(shown: dict[str, Any]) -> None:
     if shown["held"]:
         console.print(f"for itself it has: {', '.join(shown['held'])}", markup=False)
     rows = [[output.moment(entry["at"]), entry["step"], output.status(entry["outcome"]), entry["message"]] for entry in shown["history"]]
-    console.print(output.drawn(["at", "step", "outcome", "what was seen"], rows))
+    console.print(output.drawn([f"at ({output.zone()})", "step", "outcome", "what was seen"], rows))
     if shown["evidence"]:
         console.print("evidence:", markup=False)
         output.json(shown["evidence"])

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from uuid import UUID
 
+    from orchestrator.actions.desk import Desk, Proposal
     from state.run import Run
     from state.store import Store
     from workflows.outcome import Request
@@ -37,19 +38,34 @@ def show(plans: Sequence[Plan], *, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
+def show_or_begin(desk: Desk, proposal: Proposal, *, dry_run: bool, wait: bool, as_json: bool) -> None:
+    """Show the plans, or begin the runs and go on as `start` does."""
+    if dry_run:
+        show(proposal.plans(), as_json=as_json)
+        return
+    proposal.check()
+    start(desk.store, proposal.requests, wait=wait, as_json=as_json)
+
+
 def start(store: Store, requests: Sequence[Request], *, wait: bool, as_json: bool, reached: Callable[[Run], bool] | None = None) -> None:
     """Create the runs and print their ids; with *wait* show how they go on until each has ended (or *reached* says that it is far enough).
 
     Exit code 1 when, after the waiting, one ended otherwise than done.
     """
-    from orchestrator.cli import output
-
     created = [_create(store, request) for request in requests]
     if not as_json:
         for run, new in created:
-            output.console().print(f"run {run.id}: {run.workflow} of {run.title}{'' if new else ' (at work already)'}", markup=False)
+            name_runs([run], "" if new else " (at work already)")
     new_ones = {run.id for run, new in created if new}
     follow(store, [run.id for run, _ in created], wait=wait, as_json=as_json, reached=reached, created=new_ones)
+
+
+def name_runs(runs: Sequence[Run], note: str = "") -> None:
+    """Print the ids of runs, a line each, with a note about them."""
+    from orchestrator.cli import output
+
+    for run in runs:
+        output.console().print(f"run {run.id}: {run.workflow} of {run.title}{note}", markup=False)
 
 
 def follow(
@@ -78,13 +94,21 @@ def follow(
         raise typer.Exit(1)
 
 
+def ended(store: Store, request: Request, *, quiet: bool) -> Run:
+    """The run of the request at its end; its id first, and how it goes on, unless *quiet*."""
+    run, new = _create(store, request)
+    if not quiet:
+        name_runs([run], "" if new else " (at work already)")
+    _follow(store, [run.id], _over, quiet=quiet)
+    return _get(store, run.id)
+
+
 def _create(store: Store, request: Request) -> tuple[Run, bool]:
-    from datetime import UTC, datetime
+    from orchestrator.actions import desk
+    from orchestrator.actions.place import Place
+    from orchestrator.cli import house
 
-    from state import runs
-
-    with store.write() as session:
-        return runs.create(session, request, now=datetime.now(UTC))
+    return desk.create(Place(store, house.person()), request)
 
 
 def _get(store: Store, run_id: UUID) -> Run:
@@ -114,13 +138,13 @@ def _follow(store: Store, ids: Sequence[UUID], reached: Callable[[Run], bool], *
     """Print what is recorded of the runs, a line each, until all are where they shall be; Ctrl-C leaves them to go on."""
     from state import history
 
-    waiting, seen, began, told = set(ids), 0, time.monotonic(), False
+    waiting, seen, began, told = set(ids), set[int](), time.monotonic(), False
     try:
         while waiting:
             with store.read() as session:
-                entries = history.of_several(session, ids, after=seen)
-            for entry in entries:
-                seen = max(seen, entry.seq or 0)
+                found = history.of_several(session, ids, after=max(seen, default=0) - history.OVERLAP)
+            for entry in (one for one in found if one.seq not in seen):
+                seen.add(entry.seq or 0)
                 if not quiet:
                     _print_entry(entry)
             waiting = {run_id for run_id in waiting if not (_over(run := _get(store, run_id)) or reached(run))}

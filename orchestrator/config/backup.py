@@ -17,6 +17,8 @@ class Backup(Section):
 
     needs: Literal["nothing", "snapshot", "job"] = "snapshot"
     """During what the product needs the VM to hold no VF; mode auto goes by it (online, offline, failover)."""
+    memory: bool = False
+    """Whether the product takes a VM's memory too, by a checkpoint of its own: a VM with VFs is failed over for it (mode auto)."""
     shutdown_patience: Duration = timedelta(minutes=5)
     """How long a guest may take to shut down when it is asked."""
     shutdown: Literal["give-up", "hard"] = "give-up"
@@ -39,11 +41,16 @@ class Backup(Section):
     """What share of a VM's disks must be free on their SR; write 1 for thick SRs."""
     snapshot_patience: Duration = timedelta(minutes=15)
     """After that a snapshot is given up, and the VM brought back."""
+    foreign_snapshot: Literal["wait", "ignore"] = "wait"
+    """Whether a release waits while a product that is not ours is at work on the VM, or has a snapshot there that came after ours."""
+    foreign_patience: Duration = timedelta(hours=12)
+    """How long it waits for that at most."""
 
     @model_validator(mode="after")
     def _failover_has_a_network(self) -> "Backup":
-        if self.needs == "job" and not self.fallback_network:
-            raise ValueError('needs = "job": it means mode failover, which needs fallback_network')
+        said = "memory = true" if self.memory else 'needs = "job"'
+        if (self.memory or self.needs == "job") and not self.fallback_network:
+            raise ValueError(f"{said}: it means mode failover, which needs fallback_network")
         return self
 
     def policy(self) -> BackupPolicy:

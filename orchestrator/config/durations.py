@@ -28,4 +28,13 @@ def parse(value: Any) -> timedelta:
     return float(match[1]) * UNITS[match[2]]
 
 
+def written(duration: timedelta) -> str:
+    """As people write it, in the largest unit that leaves no rest: "8h", "90m"."""
+    return next(
+        f"{duration // one}{unit}"
+        for unit, one in [*reversed(UNITS.items()), ("us", timedelta.resolution)]
+        if duration % one == timedelta()
+    )
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse)]

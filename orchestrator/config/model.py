@@ -1,6 +1,7 @@
 """What may stand in the configuration file: every setting with its unit, its default and what leaving it out means."""
 
 import re
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,9 +11,16 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 
 from orchestrator.config.assignment import Assignment, AssignRule
 from orchestrator.config.backup import Backup
-from orchestrator.config.durations import Duration
+from orchestrator.config.console import Console
+from orchestrator.config.durations import Duration, parse
+from orchestrator.config.notify import Channel, complaint_of_channels
+from orchestrator.config.plugins import Name, PluginFiles, PluginTable
+from orchestrator.config.policies import PolicyTable, complaint
 from orchestrator.config.section import Section
-from orchestrator.config.sriov import Maintenance, Reboot, Sriov
+from orchestrator.config.sriov import Reboot, Sriov
+from orchestrator.config.windows import BackupWindows, Maintenance
+from orchestrator.xapi.settings import CALLS_AT_ONCE
+from workflows.downtime import problem_with
 from workflows.policy import ReclaimPolicy
 
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -55,6 +63,8 @@ class Pool(Section):
     insecure: bool = False
     patience: Duration = timedelta(seconds=60)
     """How long a call waits for a pool that restarts or changes its coordinator, before the step is tried again later."""
+    calls_at_once: int = Field(default=CALLS_AT_ONCE, ge=1, le=500)
+    """How many XenAPI calls of steps and jobs may be in flight in the pool, of all worker processes together; more wait for their turn."""
 
     @model_validator(mode="after")
     def _one_of_each(self) -> "Pool":
@@ -67,16 +77,40 @@ class Pool(Section):
         return self
 
 
-class Database(Section):
-    """`[database]`: where runs are kept. A relative SQLite path is beside the configuration file."""
+class Service(Section):
+    """What is reached by a URL, and may want a password: at most one of the URL itself, *password_file* and *password_env* gives it."""
 
-    url: str = "sqlite:///vfo.sqlite3"
+    url: str = Field(repr=False)
+    password_file: Path | None = None
+    password_env: str | None = None
+
+    @model_validator(mode="after")
+    def _at_most_one(self) -> "Service":
+        try:
+            parts = urlsplit(self.url)
+            inside, _ = parts.password, parts.port
+        except ValueError:
+            raise ValueError("url: it is not a URL") from None
+        given = [name for name in ("password_file", "password_env") if getattr(self, name) is not None]
+        if len(given) + (inside is not None) > 1:
+            raise ValueError(f"the password is given twice: by {' and '.join([*(['the url'] if inside is not None else []), *given])}")
+        if given and not parts.username:
+            raise ValueError(f"{given[0]}: the url names no user whose password it is")
+        return self
 
 
-class Broker(Section):
-    """`[broker]`: how roles nudge each other. The default is inside the process."""
+class Database(Service):
+    """`[database]`: where runs are kept. A relative SQLite path is beside the configuration file; PostgreSQL serves several machines."""
 
-    url: str = "embedded://"
+    url: str = Field(default="sqlite:///vfo.sqlite3", repr=False)
+
+
+class Broker(Service):
+    """`[broker]`: how roles nudge each other. The default is inside the process; RabbitMQ (amqp, or amqps with TLS) serves several."""
+
+    url: str = Field(default="embedded://", repr=False)
+    ca_file: Path | None = None
+    """With amqps: the authority whose certificate the server shows. Left out: the system's authorities."""
 
 
 Cure = Literal["forget", "power-state-reset", "reinit-port", "restart-toolstack", "reboot-in-window"]
@@ -123,6 +157,8 @@ class Serve(Section):
     """How long SIGTERM waits for the steps at hand; what is not finished then is taken up again at the next start."""
     lease: Duration = timedelta(seconds=30)
     """How long a worker that died keeps others from taking its run."""
+    jobs: int = Field(default=4, ge=1, le=64)
+    """How many jobs of products (backups, restores) may be at work at once in this process; more wait."""
 
 
 class Log(Section):
@@ -139,6 +175,25 @@ class Metrics(Section):
     port: int | None = Field(default=None, ge=0, le=65535)
 
 
+SHORTEST = timedelta(days=1)
+
+
+def _kept(value: object) -> timedelta | None:
+    if not isinstance(value, bool) and value in ("forever", 0, "0"):
+        return None
+    kept = parse(value)
+    if kept < SHORTEST:
+        raise ValueError('write a day ("1d") at least, or "forever": what runs leave in a pool is cleaned up by what is known of them')
+    return kept
+
+
+class History(Section):
+    """`[history]`: what is kept of the past."""
+
+    keep: Annotated[timedelta | None, BeforeValidator(_kept)] = timedelta(days=90)
+    """How long runs that have ended, and their lines in `vfo report`, are kept. 0 or "forever": always."""
+
+
 class Config(Section):
     """The whole file."""
 
@@ -149,21 +204,29 @@ class Config(Section):
     backup: Backup = Backup()
     listener: Listener = Listener()
     serve: Serve = Serve()
+    history: History = History()
     log: Log = Log()
     metrics: Metrics = Metrics()
+    console: Console = Console()
     reboot: Reboot = Reboot()
     sriov: dict[str, Sriov] = Field(default_factory=dict)
     maintenance: dict[str, Maintenance] = Field(default_factory=dict)
     assignment: Assignment = Assignment()
     assign: tuple[AssignRule, ...] = ()
+    products: dict[Name, PluginTable] = Field(default_factory=dict)
+    hooks: dict[Name, PluginTable] = Field(default_factory=dict)
+    plugins: PluginFiles = PluginFiles()
+    windows: dict[Name, BackupWindows] = Field(default_factory=dict)
+    policies: dict[Name, PolicyTable] = Field(default_factory=dict)
+    notify: dict[Name, Channel] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _names_are_there(self) -> "Config":
         for number, rule in enumerate(self.assign, 1):
             if rule.pool is not None and rule.pool not in self.pools:
                 raise ValueError(f"assign, table {number}: pool = {rule.pool!r}: there is no pool of that name")
-            if rule.when == "window" and not self.maintenance:
-                raise ValueError(f'assign, table {number}: when = "window": there is no table [maintenance.NAME]')
+            if problem := problem_with(rule.when, self.maintenance):
+                raise ValueError(f'assign, table {number}: when = "{rule.when}": {problem}')
         for name, wanted in self.sriov.items():
             if wanted.pool is not None and wanted.pool not in self.pools:
                 raise ValueError(f"sriov.{name}.pool = {wanted.pool!r}: there is no pool of that name")
@@ -172,6 +235,16 @@ class Config(Section):
                 missing = repr(absent[0]) if absent else "a window"
                 raise ValueError(f"sriov.{name}.maintenance: there is no table [maintenance.NAME] for {missing}")
         _assert_one_each(self.sriov)
+        there: dict[str, Iterable[str]] = {"product": self.products, "window": self.windows, "hooks": self.hooks, "vms.pools": self.pools}
+        for name, policy in self.policies.items():
+            if problem := complaint(name, policy, there, has_fallback=bool(self.backup.fallback_network)):
+                raise ValueError(problem)
+        return self
+
+    @model_validator(mode="after")
+    def _channels_are_so(self) -> "Config":
+        if problem := complaint_of_channels(self.notify, self.pools, self.hooks):
+            raise ValueError(problem)
         return self
 
 

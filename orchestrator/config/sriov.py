@@ -1,16 +1,13 @@
-"""The tables about SR-IOV on hosts: what is wanted, when hosts may reboot, and how."""
+"""The tables about SR-IOV on hosts: what is wanted, and how hosts reboot."""
 
-import zoneinfo
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from orchestrator.config.durations import Duration
 from orchestrator.config.section import Section
-from workflows import windows
 from workflows.wanted import PortChoice, RebootPolicy, SriovPolicy
-from workflows.windows import Window
 
 Tag = Annotated[int, Field(ge=0, le=4094)]
 
@@ -24,27 +21,6 @@ def _hosts(value: object) -> object:
         return None
     if isinstance(value, str):
         raise ValueError('write "all", or a list of names or uuids of hosts')  # noqa: TRY004 - pydantic's word
-    return value
-
-
-def _schedule(value: str) -> str:
-    problem = windows.problem_of(value)
-    if problem:
-        raise ValueError(problem)
-    return value
-
-
-def _timezone(value: str) -> str:
-    try:
-        zoneinfo.ZoneInfo(value)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-        raise ValueError('write a time zone such as "Europe/Berlin"') from None
-    return value
-
-
-def _longer_than_nothing(value: timedelta) -> timedelta:
-    if not value:
-        raise ValueError("it must be longer than nothing")
     return value
 
 
@@ -100,21 +76,6 @@ class Sriov(Section):
             max_unavailable=self.max_unavailable,
             mend=self.drift == "mend",
         )
-
-
-class Maintenance(Section):
-    """`[maintenance.NAME]`: a window in which hosts may reboot."""
-
-    schedule: Annotated[str, AfterValidator(_schedule)]
-    """When it opens: minute, hour, day, month, weekday, as cron writes them."""
-    duration: Annotated[Duration, AfterValidator(_longer_than_nothing)]
-    """How long it is open, in real time, also when the clocks change meanwhile."""
-    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
-    """Whose clock the schedule means."""
-
-    def window(self) -> Window:
-        """As the steps are given it."""
-        return Window(self.schedule, self.duration, self.timezone)
 
 
 class Reboot(Section):

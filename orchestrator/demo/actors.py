@@ -77,13 +77,14 @@ class OtherClient:
     def __init__(self, url: str, user: str, password: str) -> None:
         self._server = xmlrpc.client.ServerProxy(url)
         self._session = ""
-        self._session = self._call("session.login_with_password", user, password, "1.0", "somebody's tool")
+        self._session = self.call("session.login_with_password", user, password, "1.0", "somebody's tool")
 
     def close(self) -> None:
         """Hang up."""
         self._server("close")()
 
-    def _call(self, method: str, *params: Any) -> Any:
+    def call(self, method: str, *params: Any) -> Any:
+        """What the pool answers."""
         words = (self._session, *params) if self._session else params
         answer: Any = getattr(self._server, method)(*words)
         if answer["Status"] != "Success":
@@ -92,7 +93,7 @@ class OtherClient:
 
     def running_with_a_vf(self) -> dict[str, str]:
         """The VMs that hold a VF: ref to name_label."""
-        records = self._call("VM.get_all_records")
+        records = self.call("VM.get_all_records")
         return {
             ref: record["name_label"]
             for ref, record in sorted(records.items(), key=lambda item: item[1]["name_label"])
@@ -101,19 +102,19 @@ class OtherClient:
 
     def replug(self, host: str) -> None:
         """Unplug and plug the host's SR-IOV logical PIFs: where the driver takes it, their VFs are made anew."""
-        pifs = self._call("PIF.get_all_records")
-        hosts = self._call("host.get_all_records")
+        pifs = self.call("PIF.get_all_records")
+        hosts = self.call("host.get_all_records")
         for ref, pif in pifs.items():
             if pif["sriov_logical_PIF_of"] and hosts[pif["host"]]["name_label"] == host:
-                self._call("PIF.unplug", ref)
-                self._call("PIF.plug", ref)
+                self.call("PIF.unplug", ref)
+                self.call("PIF.plug", ref)
 
     def shut_down(self, name: str) -> None:
         """Shut the VM of that name down, as its owner would."""
-        (vm,) = self._call("VM.get_by_name_label", name)
-        self._call("VM.clean_shutdown", vm)
+        (vm,) = self.call("VM.get_by_name_label", name)
+        self.call("VM.clean_shutdown", vm)
 
     def delete(self, vm: str) -> None:
         """Pull the plug and delete the VM, without a thought for its VF."""
-        self._call("VM.hard_shutdown", vm)
-        self._call("VM.destroy", vm)
+        self.call("VM.hard_shutdown", vm)
+        self.call("VM.destroy", vm)

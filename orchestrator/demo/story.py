@@ -38,6 +38,9 @@ lease = "2s"
 
 [serve]
 lease = "2s"
+
+[console]
+enabled = false
 """
 
 

@@ -4,17 +4,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from orchestrator.broker import Broker
 from orchestrator.engine.heartbeat import Heartbeat
+from orchestrator.engine.shared_wakes import SharedWakes
+from orchestrator.engine.strays import Strays
 from orchestrator.engine.sweeper import Sweeper
 from orchestrator.engine.tally import Tally
 from orchestrator.engine.timing import Timing
+from orchestrator.engine.wakes import Wakes
 from orchestrator.engine.worker import Worker, Workshop
 from plugins.values import Happening
-from state import claims, runs
+from state import claims, direct, runs
+from state.clock import of_machine
 from state.run import Run
 from state.store import Store
 from workflows.outcome import Request
@@ -22,11 +26,6 @@ from workflows.workflow import Workflow
 from workflows.world import World
 
 logger = logging.getLogger(__name__)
-
-
-def utc_now() -> datetime:
-    """The time."""
-    return datetime.now(UTC)
 
 
 class Engine:
@@ -43,7 +42,7 @@ class Engine:
         workflows: Mapping[str, Workflow],
         worlds: Callable[[Run, datetime], World],
         announce: Callable[[Happening], None],
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime] = of_machine,
         *,
         timing: Timing | None = None,
     ) -> None:
@@ -51,9 +50,11 @@ class Engine:
         self._store = store
         self._broker = broker
         self._clock = clock
-        self._sweeper = Sweeper(store, broker, clock, timing)
+        self._strays = Strays(workflows)
+        self._sweeper = Sweeper(store, broker, clock, timing, self._strays if store.is_shared else None)
         self._heartbeat = Heartbeat(store, clock, timing)
-        self._shop = Workshop(store, workflows, worlds, announce, clock, timing, self._heartbeat, self._sweeper)
+        wakes = SharedWakes(store) if store.is_shared else Wakes()
+        self._shop = Workshop(store, workflows, worlds, announce, clock, timing, self._heartbeat, self._sweeper, self._strays, wakes)
         self._workers: list[threading.Thread] = []
         self._others: list[threading.Thread] = []
         self._ending = threading.Event()
@@ -70,6 +71,8 @@ class Engine:
             threading.Thread(target=self._heartbeat.run, args=(self._ending,), name="heartbeat", daemon=True),
             threading.Thread(target=self._sweeper.run, args=(self._shop.stopping,), name="sweeper", daemon=True),
         ]
+        if workers and self._store.is_shared:
+            self._workers.append(threading.Thread(target=self._take_strays, name="worker-of-strays", daemon=True))
         for thread in (*self._workers, *self._others):
             thread.start()
 
@@ -89,7 +92,10 @@ class Engine:
 
     def submit(self, request: Request) -> tuple[Run, bool]:
         """A run for the request, and whether it is new: an active one on the same subject is the answer else."""
-        run, created = self._store.together(lambda session: runs.create(session, request, now=self._clock()))
+        if self._store.is_shared:
+            run, created = direct.create(self._store, request, now=self._clock())
+        else:
+            run, created = self._store.together(lambda session: runs.create(session, request, now=self._clock()))
         if created:
             self._sweeper.publish([run.id])
         return run, created
@@ -104,34 +110,30 @@ class Engine:
         Costs one query that writes nothing when nobody waits.
         """
         keys = list(keys)
-        self._shop.wakes.note(keys)
-        with self._store.read() as session:
-            waiting = claims.waiting(session, keys)
-        if not waiting:
-            return 0
-        with self._store.write() as session:
-            woken = claims.wake(session, keys, now=self._clock())
+        if not self._shop.wakes.note(keys):
+            with self._store.read() as session:
+                waiting = claims.waiting(session, keys)
+            if not waiting:
+                return 0
+        woken = self._store.together(lambda session: claims.wake(session, keys, now=self._clock()))
         self._sweeper.publish(woken)
         return len(woken)
 
     def cancel(self, run_id: UUID, *, by: str) -> Run:
         """Give the run up after the step at hand and undo what was done; raises `state.runs.Impossible` with the reason."""
-        with self._store.write() as session:
-            run = runs.cancel(session, run_id, now=self._clock(), by=by)
+        run = self._store.do(lambda session: runs.cancel(session, run_id, now=self._clock(), by=by))
         self._sweeper.publish([run_id])
         return run
 
     def approve(self, run_id: UUID, *, by: str) -> Run:
         """Note that somebody approves of what the run is about to do; raises `state.runs.Impossible` with the reason."""
-        with self._store.write() as session:
-            run = runs.approve(session, run_id, now=self._clock(), by=by)
+        run = self._store.do(lambda session: runs.approve(session, run_id, now=self._clock(), by=by))
         self._sweeper.publish([run_id])
         return run
 
     def retry(self, run_id: UUID, *, by: str) -> Run:
         """Take an ended run up again; raises `state.runs.Impossible` with the reason."""
-        with self._store.write() as session:
-            run = runs.retry(session, run_id, now=self._clock(), by=by)
+        run = self._store.do(lambda session: runs.retry(session, run_id, now=self._clock(), by=by))
         self._sweeper.publish([run_id])
         return run
 
@@ -148,6 +150,14 @@ class Engine:
             except Exception:  # the broker may be away for a moment: due runs are published again
                 logger.exception("the broker's messages could not be read")
                 stopping.wait(1)
+
+    def _take_strays(self) -> None:
+        worker = Worker(self._shop)
+        self._strays.run(lambda run_id: worker.work(run_id, _nothing), self._shop.stopping)
+
+
+def _nothing() -> None:
+    """No message is to be acknowledged."""
 
 
 def _join(threads: list[threading.Thread], deadline: float) -> None:

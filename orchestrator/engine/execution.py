@@ -1,5 +1,6 @@
 """What a step's result makes of its run: pure, from (workflow, run, result, time) to the row, the history entry and the runs to create."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,6 +32,8 @@ class Next:
     """What is to be recorded in one transaction; no entry when nothing is new (a wait goes on for the same reason).
 
     With *needs* it counts when the run gets all of them in that transaction; when another run has one, what *held_up* makes of it counts.
+    *lets_go*: what the run has for itself and gives back in that transaction.
+    *joined*: it may be recorded together with what the next step comes to.
     """
 
     change: Change
@@ -38,6 +41,8 @@ class Next:
     follow_up: tuple[Request, ...] = ()
     needs: tuple[str, ...] = ()
     held_up: "Callable[[Holder], Next] | None" = None
+    lets_go: tuple[str, ...] = ()
+    joined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,11 @@ def held_up(standing: Standing, data: Data, holder: Holder) -> Next:
     if holder.circular:
         return apply(standing, Abandon(f"it would wait for ever: {holder}, which waits for what this run has"), data)
     return apply(standing, Wait(f"waits for {holder}", on=wake_key(holder.run_id), at_most=HELD_UP), data)
+
+
+def woken(then: Next, now: datetime) -> Next:
+    """As *then*, of a run whose wake came after its step had looked: it is due at once."""
+    return dataclasses.replace(then, change=dataclasses.replace(then.change, due_at=now, waits_on=None))
 
 
 def put_aside(run: Run, stuck: Stuck) -> Next:
@@ -139,7 +149,8 @@ def _advance(standing: Standing, done: Done, data: Data) -> Next:
     following = standing.position + 1
     if following == len(standing.workflow.steps):
         return Next(_ended(standing.run, Status.DONE, done.message, data), entry, done.follow_up)
-    return Next(_at(standing, following, Phase.FORWARD, data, None), entry, done.follow_up)
+    joined = standing.step.is_joined(data) and not done.follow_up
+    return Next(_at(standing, following, Phase.FORWARD, data, None), entry, done.follow_up, joined=joined)
 
 
 def _wait(standing: Standing, wait: Wait, data: Data) -> Next | None:
@@ -148,7 +159,8 @@ def _wait(standing: Standing, wait: Wait, data: Data) -> Next | None:
         return None
     due = standing.now + max(wait.at_most, timedelta())
     change = _parked(standing, due, wait.message, data, attempt=0, waits_on=wait.on)
-    return Next(change, None if wait.message == standing.run.reason else Entry(standing.step.name, "wait", wait.message))
+    entry = None if wait.message == standing.run.reason else Entry(standing.step.name, "wait", wait.message)
+    return Next(change, entry, wait.follow_up, lets_go=wait.lets_go)
 
 
 def _need(standing: Standing, need: Need, data: Data) -> Next:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from plugins.errors import GiveUp, RetryLater
+from state.store import Away
 from workflows.ports import Busy, Denied, Gone, LockedOut, PoolError, Refused, Transient, Unknown
 
 LINES = 8  # of a traceback: enough to find the place
@@ -48,7 +49,7 @@ def judge(error: BaseException, *, tries: int) -> Again | Abandon:
     match error:
         case RetryLater():
             return Again(reason, after=error.after)
-        case Transient() | LockedOut():
+        case Transient() | LockedOut() | Away():  # as with the pool: nothing else could be done without the database either
             return Again(reason, unreachable=True)
         case Busy() | Unknown():
             return Again(reason)
@@ -60,7 +61,7 @@ def judge(error: BaseException, *, tries: int) -> Again | Abandon:
 def in_words(error: BaseException) -> str:
     """The error in one line, without secrets."""
     text = redacted(str(error)).strip()
-    if isinstance(error, (PoolError, RetryLater, GiveUp)):
+    if isinstance(error, (PoolError, RetryLater, GiveUp, Away)):
         return text or type(error).__name__
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

@@ -15,6 +15,7 @@ class Timing:
     *republish*: after how long a message that nobody followed counts as lost.
     *at_once*: how many due runs one look publishes. *first_retry*, *longest_retry*: the back-off doubles from one to the other.
     *tries*: how often a step that fails for no known reason is tried before a person is told.
+    *unknown*: how long a run may wait for a process that knows its workflow and its step before a person is told.
     *takes*: how often a run is taken without anything being recorded (its worker dies each time) before it is put aside.
     """
 
@@ -25,6 +26,7 @@ class Timing:
     at_once: int = 200
     first_retry: timedelta = timedelta(seconds=1)
     longest_retry: timedelta = timedelta(minutes=1)
+    unknown: timedelta = timedelta(minutes=15)
     tries: int = 4
     takes: int = 5
 

@@ -5,22 +5,25 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import orjson
 
-from orchestrator.engine import execution, faults
+from orchestrator.engine import execution, faults, strays
 from orchestrator.engine.heartbeat import Heartbeat
+from orchestrator.engine.shared_wakes import SharedWakes
+from orchestrator.engine.strays import Strays
 from orchestrator.engine.sweeper import Sweeper
 from orchestrator.engine.tally import Tally
 from orchestrator.engine.timing import Timing
-from orchestrator.engine.wakes import Wakes
+from orchestrator.engine.wakes import Mark, Wakes
 from plugins.values import Happening, RunEnded
-from state import claims, holds, runs
+from state import claims, direct, holds, several
+from state.history import Entry
 from state.run import ENDED, Phase, Run, Status
 from state.store import Session, Store
-from workflows.outcome import Done, Need, Outcome, Stuck
+from workflows.outcome import PARENT, Done, Need, Outcome, Stuck, Wait, wake_on_child, wake_on_end
 from workflows.workflow import Data, Workflow
 from workflows.world import World
 
@@ -41,17 +44,19 @@ class Workshop:
     timing: Timing
     heartbeat: Heartbeat
     sweeper: Sweeper
-    wakes: Wakes = field(default_factory=Wakes)
+    strays: Strays
+    wakes: Wakes | SharedWakes = field(default_factory=Wakes)
     tally: Tally = field(default_factory=Tally)
     stopping: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(slots=True)
 class Hand:
-    """A run that a worker has taken, with the things that it has for itself."""
+    """A run that a worker has taken, with the things that it has for itself; *mark*: of the transaction after which its step looks."""
 
     run: Run
     held: frozenset[str]
+    mark: Mark
 
 
 class Worker:
@@ -69,6 +74,8 @@ class Worker:
             hand = self._take(run_id, acknowledge)
             if hand is not None:
                 with self._shop.heartbeat.holding(hand.run):
+                    if self._leave(hand.run):
+                        return
                     while hand.run.status is Status.RUNNING and self._step(hand):
                         pass
         except Exception:  # a worker outlives what one run does to it
@@ -81,46 +88,102 @@ class Worker:
         A run that another worker of this process is at stays there, even when its lease ended unkept (the clock was set forward, the
         database was locked for long): two of us would act at the same time, and the next beat keeps it.
         """
+        shop, wakes = self._shop, self._shop.wakes
 
         def take(session: Session) -> Hand | None:
-            if self._shop.heartbeat.holds(run_id) and claims.is_taken(session, run_id):
+            if shop.heartbeat.holds(run_id) and claims.is_taken(session, run_id):
                 return None
-            run = claims.claim(session, run_id, now=self._shop.clock(), lease=self._shop.timing.lease)
-            return None if run is None else Hand(run, holds.of(session, run_id))
+            run = claims.claim(session, run_id, now=shop.clock(), lease=shop.timing.lease)
+            return None if run is None else Hand(run, holds.of(session, run_id), wakes.mark(session))
 
         try:
-            hand = self._shop.store.together(take)
+            if isinstance(wakes, SharedWakes) and not shop.heartbeat.holds(run_id):
+                mark = wakes.before()
+                taken = direct.take(shop.store, run_id, clock=shop.clock, lease=shop.timing.lease)
+                hand = None if taken is None else Hand(taken.run, taken.things, mark(taken.snapshot))
+            else:
+                hand = shop.store.together(take)
         finally:
             acknowledge()
-        self._shop.tally.count("claim", "refused" if hand is None else "taken")
+        shop.tally.count("claim", "refused" if hand is None else "taken")
         return hand
 
+    def _leave(self, run: Run) -> bool:
+        """Leave the run to another process when this one has no such step, and it is not so for long; whether it was left.
+
+        Who has it goes on as if it had never been elsewhere: what that took is no part of the step's time.
+        """
+        shop, lacks = self._shop, self._shop.strays.lacks(run)
+        now = shop.clock()
+        if not lacks:
+            if run.unknown_since is not None and run.step_began_at is not None:
+                run.step_began_at += max(timedelta(), now - run.unknown_since)
+            return False
+        if run.unknown_since is not None and now - run.unknown_since >= shop.timing.unknown:
+            return False
+        until, reason = now + strays.pause(run, now), strays.for_others(lacks)
+        entry = Entry(run.step or "", "unknown", reason)
+        left = shop.store.together(lambda session: claims.leave(session, run, entry, now=now, until=until))
+        shop.tally.count("claim", "unknown" if left else "lost")
+        if left and run.unknown_since is None:
+            logger.warning("run %s (%s of %s): %s", run.id, run.workflow, run.title, reason)
+        if left:
+            shop.sweeper.expect(run.id, until)
+        return True
+
     def _step(self, hand: Hand) -> bool:
-        """One step: act, then record; False when the claim was lost meanwhile."""
-        shop, run, mark = self._shop, hand.run, self._shop.wakes.mark()
-        result = self._next(hand)
+        """One step, or several that are joined: act, then record; False when the claim was lost meanwhile."""
+        shop, run, mark = self._shop, hand.run, hand.mark
+        result, earlier = self._next(hand), list[Entry]()
+        while result.joined and result.entry is not None and not shop.stopping.is_set():
+            vars(run).update(result.change.values())
+            earlier.append(result.entry)
+            result = self._next(hand)
         now = shop.clock()
         if shop.stopping.is_set() and result.change.status is Status.RUNNING:  # what it needs it asks for again
             result = dataclasses.replace(result, change=dataclasses.replace(result.change, status=Status.READY, due_at=now), needs=())
-        due = shop.store.together(lambda session: _record(session, hand, result, now))
+        due = self._record(hand, mark, result, earlier, now)
         if due is None:
             logger.warning("run %s was taken by somebody else meanwhile: what step %s came to does not count here", run.id, run.step)
             shop.tally.count("claim", "lost")
             return False
         if result.needs and run.status is Status.RUNNING:
             hand.held |= frozenset(result.needs)
+        if result.lets_go:
+            hand.held -= frozenset(result.lets_go)
         if due:
             shop.sweeper.publish(due)
-        self._tell(run, mark)
+        self._tell(run)
         return True
+
+    def _record(self, hand: Hand, mark: Mark, result: execution.Next, earlier: list[Entry], now: datetime) -> list[UUID] | None:
+        """Record what a step came to; *mark*: of the transaction before it looked. Says as the function below does."""
+        shop, run, wakes, key = self._shop, hand.run, self._shop.wakes, result.change.waits_on
+        if isinstance(wakes, SharedWakes) and result.entry is not None and not earlier and _is_alone(hand, result):
+            began = wakes.before()
+            snapshot = direct.record(shop.store, run, result.change, result.entry, now=now)
+            if snapshot is None:
+                return None
+            hand.mark = began(snapshot)
+            return []
+        before = dict(vars(run))
+
+        def record(session: Session) -> list[UUID] | None:
+            vars(run).update(before)  # it may be carried out twice, and counts once
+            hand.mark = wakes.mark(session)
+            came = key is not None and wakes.came(session, mark, key)
+            return _record(session, wakes, hand, execution.woken(result, now) if came else result, earlier, now)
+
+        with wakes.parking(key):
+            return shop.store.together(record)
 
     def _next(self, hand: Hand) -> execution.Next:
         """What the run comes to by its next step, acting on the way; a run that cannot be worked on is put aside."""
         run, timing, workflow = hand.run, self._shop.timing, self._shop.workflows.get(hand.run.workflow)
         position = None if workflow is None else 0 if run.step is None else workflow.position(run.step)
-        if workflow is None or position is None:
-            what = f"no workflow {run.workflow}" if workflow is None else f"no step {run.step} in workflow {run.workflow}"
-            return execution.put_aside(run, Stuck(f"this version has {what}", execution.retry_command(run)))
+        lacks = self._shop.strays.lacks(run)
+        if workflow is None or position is None or lacks:
+            return execution.put_aside(run, Stuck(strays.for_a_person(lacks, timing.unknown), execution.retry_command(run)))
         if run.takes > timing.takes:
             reason = f"taken {timing.takes} times without coming to a result: whoever works on step {run.step or 1} dies of it"
             return execution.put_aside(run, Stuck(reason, execution.retry_command(run)))
@@ -138,7 +201,9 @@ class Worker:
             if action is None:
                 return Done("this version has nothing to undo here"), run.data
             data: Data = orjson.loads(orjson.dumps(run.data))
-            world = dataclasses.replace(self._shop.worlds(run, standing.now), held=held, approved_by=run.approved_by or "")
+            given_up = str((run.evidence or {}).get("given_up", "")) if run.phase is Phase.UNDO else ""
+            world = self._shop.worlds(run, standing.now)
+            world = dataclasses.replace(world, held=held, approved_by=run.approved_by or "", given_up=given_up)
             outcome = action(world, data)
             _check(outcome, data, held)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - judged below; a step that calls exit ends itself, not its worker
@@ -149,40 +214,55 @@ class Worker:
         self._shop.tally.count("step", type(outcome).__name__.lower())
         return outcome, data
 
-    def _tell(self, run: Run, mark: int) -> None:
-        """After the record: the end is announced; a wake that came before the run was parked is made good."""
+    def _tell(self, run: Run) -> None:
+        """After the record: the end is announced; what is due soon is looked for in time."""
         shop = self._shop
-        if run.status in LETS_GO:
-            shop.wakes.note([holds.wake_key(run.id)])
         if run.status in ENDED:
             shop.tally.count("ended", run.status)
             now = run.updated_at
             shop.announce(RunEnded(run.id, run.pool, run.workflow, run.title, str(run.status), run.reason, now))
         elif run.status is Status.WAITING and run.due_at is not None:
-            if run.waits_on is not None and shop.wakes.since(mark, run.waits_on):
-                with shop.store.write() as session:
-                    claims.hurry(session, [run.id], now=shop.clock())
+            if run.due_at <= run.updated_at:
                 shop.sweeper.publish([run.id])
             else:
-                shop.sweeper.expect(run.due_at)
+                shop.sweeper.expect(run.id, run.due_at)
 
 
-def _record(session: Session, hand: Hand, result: execution.Next, now: datetime) -> list[UUID] | None:
-    """Record what a step came to, and take or release what the run needs, in one transaction.
+def _is_alone(hand: Hand, result: execution.Next) -> bool:
+    """Whether the record concerns nobody but its run: nothing is created, taken, let go or woken by it, and it waits for nothing."""
+    if result.follow_up or result.needs or result.lets_go:
+        return False
+    ends = result.change.status in ENDED and not hand.held and PARENT not in result.change.data
+    return ends or result.change.status is Status.RUNNING
 
-    The runs that are due by it: follow-ups, and those that waited for its end. None when the claim was lost.
+
+def _record(
+    session: Session, wakes: Wakes | SharedWakes, hand: Hand, result: execution.Next, earlier: list[Entry], now: datetime
+) -> list[UUID] | None:
+    """Record what a step (after *earlier* ones) came to, and take or release what the run needs, in one transaction.
+
+    The runs that are due by it: follow-ups, and those that waited for what it has no more. None when the claim was lost. Who waits for what
+    a run has is not asked for wakes: the takers of a pool's things and those who let go follow one another (see `state.holds`).
     """
     run = hand.run
-    if not claims.record(session, run, result.change, result.entry, now=now):
+    if not claims.record(session, run, result.change, result.entry, now=now, earlier=earlier):
         return None
     if result.needs and (holder := holds.take(session, run, result.needs, now=now)) is not None:
         assert result.held_up is not None  # noqa: S101 - whoever needs something says what follows when it is held
         instead = result.held_up(holder)
         claims.record(session, run, instead.change, instead.entry, now=now)
-    due = [runs.create(session, request, now=now)[0].id for request in result.follow_up]
-    if hand.held and run.status in LETS_GO:
-        holds.release(session, run.id)
+    due = [made.id for made, _ in several.create(session, result.follow_up, now=now)]
+    over = run.status in LETS_GO
+    if over and hand.held:
+        holds.release(session, run)
+    elif result.lets_go:
+        holds.give_back(session, run, result.lets_go)
+    if (over and hand.held) or result.lets_go:
         due += claims.wake(session, [holds.wake_key(run.id)], now=now)
+    if run.status in ENDED and PARENT in run.data:
+        keys = [wake_on_end(run.id), wake_on_child(run.data[PARENT])]
+        wakes.note_with(session, keys)
+        due += claims.wake(session, keys, now=now)
     return due
 
 
@@ -193,7 +273,7 @@ def _check(outcome: Outcome, data: Data, held: frozenset[str]) -> None:
     orjson.dumps(data)
     if isinstance(outcome, Stuck):
         orjson.dumps(outcome.evidence)
-    elif isinstance(outcome, Done):
+    elif isinstance(outcome, Done | Wait):
         orjson.dumps([request.data for request in outcome.follow_up])
     elif isinstance(outcome, Need) and held.issuperset(outcome.things):
         raise ValueError(f"a step asks for what its run has already: {', '.join(outcome.things)}")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from orchestrator.listener import holdings
-from orchestrator.listener.holdings import Holding
+from orchestrator.listener.holdings import Holding, VIFNote
 from orchestrator.listener.mirror import Mirror
 from orchestrator.listener.topology import Topology
 
@@ -18,7 +18,15 @@ class VmDestroyed:
     was: Holding
 
 
-Cause = VmDestroyed
+@dataclass(frozen=True, slots=True)
+class VmReverted:
+    """A VM was reverted to a snapshot that has not the VIFs *missing*, which took VFs; *was* is what was known of it."""
+
+    was: Holding
+    missing: tuple[VIFNote, ...]
+
+
+Cause = VmDestroyed | VmReverted
 
 
 def of_vm(before: Holding, mirror: Mirror, topology: Topology) -> Cause | None:

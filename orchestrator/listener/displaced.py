@@ -9,15 +9,14 @@ from uuid import UUID
 from orchestrator.listener import holdings
 from orchestrator.listener.errors import Deposed
 from orchestrator.listener.mirror import Change, Mirror
-from state import holds, leases, runs
+from state import holds, leases, several
 from state.leases import Lease
-from state.store import Store
+from state.run import Run
+from state.store import Session, Store
 from workflows import put_right
 from workflows.outcome import Request
 
 log = logging.getLogger(__name__)
-
-PARKING = "vfo:parking"
 
 
 class Desk(Protocol):
@@ -46,7 +45,7 @@ class Displaced:
         self._settle(mirror, owners | {change.ref for change in changes if change.kind == "vm"})
 
     def _settle(self, mirror: Mirror, vms: Iterable[str]) -> None:
-        parking = {ref for ref, network in mirror.networks.items() if PARKING in network.other_config}
+        parking = {ref for ref, network in mirror.networks.items() if holdings.PARKING in network.other_config}
         if not parking:
             return
         wanted = {}
@@ -82,11 +81,12 @@ class StoreDesk:
         return [request.subject for request in wanted if request.subject in held]
 
     def _create(self, wanted: Sequence[Request], now: datetime) -> None:
-        with self._store.write() as session:
+        def create(session: Session) -> list[tuple[Run, bool]]:
             if not leases.renew(session, self._lease, now=now, duration=self._duration):
                 raise Deposed(f"the lease {self._lease.name} was taken over by another listener")
-            created = [runs.create(session, request, now=now) for request in wanted]
-        for run, is_new in created:
+            return several.create(session, wanted, now=now)
+
+        for run, is_new in self._store.do(create):
             if is_new:
                 log.info("%s has its VIFs on our parking network, and no run has it: it is put right", run.title)
                 self._publish(run.id)

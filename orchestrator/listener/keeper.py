@@ -1,12 +1,11 @@
 """Keeps the store's knowledge of a pool's VMs in step with the mirror, and asks for the runs that the differences call for."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from orchestrator.listener import settlement, topology
-from orchestrator.listener.causes import Cause
 from orchestrator.listener.errors import Doubt
 from orchestrator.listener.holdings import Holding
 from orchestrator.listener.meters import Meters
@@ -27,7 +26,7 @@ class Notebook(Protocol):
     def read(self) -> dict[str, Holding]:
         """Every VM that is known, by uuid."""
 
-    def write(self, put: Sequence[Holding], gone: Mapping[str, Cause | None], *, now: datetime) -> None:
+    def write(self, found: Settlement, *, now: datetime) -> None:
         """Write and remove rows, and create the runs that the causes call for: of one VM all or nothing. Raises `Deposed`."""
 
 
@@ -87,21 +86,23 @@ class Keeper:
 
     def _settle(self, mirror: Mirror, vms: Iterable[str], there_are: ThereAre, *, sure: bool) -> None:
         found = settlement.settle(self._known, mirror, self._topology, vms, self._awaited)
-        if found.causes and (not sure or found.is_doubtful(len(self._known))):
+        if found.destroyed and (not sure or found.is_doubtful(len(self._known))):
             self._look_twice(found, there_are())
         if found.put or found.gone:
-            self._notebook.write(found.put, found.gone, now=self._clock())
+            self._notebook.write(found, now=self._clock())
         self._known.update((holding.vm, holding) for holding in found.put)
         for uuid in found.gone:
             del self._known[uuid]
         self._awaited = found.later
-        self._meters.causes += len(found.causes)
-        for cause in found.causes:
+        self._meters.causes += len(found.destroyed) + len(found.reverted)
+        for cause in found.destroyed:
             log.info("VM %s (%s) is gone; it had VIFs that take VFs", cause.was.name, cause.was.vm)
+        for cause in found.reverted.values():
+            log.info("VM %s (%s) was reverted, and has lost VIFs that take VFs", cause.was.name, cause.was.vm)
 
     def _look_twice(self, found: Settlement, there: set[str]) -> None:
         risen = [uuid for uuid, cause in found.gone.items() if cause is not None and uuid in there]
-        seen = f"{len(found.causes)} of {len(self._known)} known VMs seemed to be gone; asked again, the pool has {len(risen)} of them"
+        seen = f"{len(found.destroyed)} of {len(self._known)} known VMs seemed to be gone; asked again, the pool has {len(risen)} of them"
         log.warning("%s", seen)
         if risen or not there:
             raise Doubt(seen)

@@ -6,11 +6,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from orchestrator.listener import displaced
 from orchestrator.listener.follower import Follower
+from orchestrator.listener.host_news import HostNews
 from orchestrator.listener.keeper import Keeper
 from orchestrator.listener.meters import Meters
 from orchestrator.listener.notebook import StoreNotebook
@@ -18,6 +19,7 @@ from orchestrator.listener.objects import Wake
 from orchestrator.listener.settings import ListenerSettings
 from orchestrator.listener.tagged import StoreDesk, Tagged
 from orchestrator.xapi.client import Client
+from plugins.values import Happening
 from state import leases
 from state.leases import Lease
 from state.store import Store
@@ -25,13 +27,24 @@ from state.store import Store
 log = logging.getLogger(__name__)
 
 Publish = Callable[[UUID], None]
+Announce = Callable[[Happening], None]
 
 
 class Listener:
-    """*publish* is told the id of each run it creates; *wake* the keys of what changed, for the runs that wait for it."""
+    """*publish* is told the id of each run it creates; *wake* the keys of what changed, for the runs that wait for it.
 
-    def __init__(
-        self, client: Client, store: Store, publish: Publish, wake: Wake, settings: ListenerSettings, clock: Callable[[], datetime]
+    *announce* is told of hosts that come into service and go out of it.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - whom it follows, whom it tells of what, and how
+        self,
+        client: Client,
+        store: Store,
+        publish: Publish,
+        wake: Wake,
+        settings: ListenerSettings,
+        clock: Callable[[], datetime],
+        announce: Announce = lambda _: None,
     ) -> None:
         self.meters = Meters()
         self._client = client
@@ -40,6 +53,7 @@ class Listener:
         self._wake = wake
         self._settings = settings
         self._clock = clock
+        self._host_news = HostNews(client.name, announce, clock)
         self._name = f"listener:{client.name}"
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
 
@@ -64,7 +78,7 @@ class Listener:
         parked = displaced.Displaced(
             self._client.name, displaced.StoreDesk(self._store, lease, self._settings.lease, self._publish), self._clock
         )
-        keeper = Keeper(notebook, self._clock, self.meters, (tagged, parked))
+        keeper = Keeper(notebook, self._clock, self.meters, (tagged, parked, self._host_news))
         follower = Follower(self._client, keeper, self._wake, self._settings, self.meters)
         follower.start()
         self.meters.active = True
@@ -88,8 +102,10 @@ class Listener:
 
     def _acquire(self) -> Lease | None:
         try:
-            with self._store.write() as session:
-                return leases.acquire(session, self._name, self._holder, now=self._clock(), duration=self._settings.lease)
+            lasts = self._settings.lease
+            return self._store.do(
+                lambda session: leases.acquire(session, self._name, self._holder, now=self._clock(), duration=lasts), within=lasts / 3
+            )
         except Exception:  # whatever ails the store: without it nobody can listen, and it is asked again soon
             log.exception("pool %s: the store cannot be asked for the lease", self._client.name)
             return None
@@ -97,15 +113,14 @@ class Listener:
     def _renew(self, lease: Lease) -> bool | None:
         """Whether the lease is still held; None when the store could not be asked."""
         try:
-            with self._store.write() as session:
-                return leases.renew(session, lease, now=self._clock(), duration=self._settings.lease)
+            lasts = self._settings.lease
+            return self._store.do(lambda session: leases.renew(session, lease, now=self._clock(), duration=lasts), within=lasts / 3)
         except Exception:  # as above
             log.exception("pool %s: the store cannot be asked for the lease", self._client.name)
             return None
 
     def _release(self, lease: Lease) -> None:
         try:
-            with self._store.write() as session:
-                leases.release(session, lease, now=self._clock())
+            self._store.do(lambda session: leases.release(session, lease, now=self._clock()), within=timedelta())
         except Exception:  # it ends by itself in seconds
             log.exception("pool %s: the lease could not be given back", self._client.name)

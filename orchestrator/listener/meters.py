@@ -1,7 +1,9 @@
 """Figures of one listener, for whoever shows them. Written by the listener's threads, each figure by one of them; read at any time."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -28,3 +30,10 @@ class Meters:
     last_answer_at: datetime | None = None
     complete_at: datetime | None = None
     objects: dict[str, int] = field(default_factory=dict)
+
+
+def said(of_pools: Mapping[str, Meters]) -> dict[str, Any]:
+    """What a process says of the pools that it listens to: how far behind it is, in seconds, and when it heard each last."""
+    active = {name: meters for name, meters in of_pools.items() if meters.active}
+    heard = {name: meters.last_answer_at.isoformat() for name, meters in active.items() if meters.last_answer_at is not None}
+    return {"lag": {name: meters.lag_seconds for name, meters in active.items()}, "heard": heard}

@@ -54,6 +54,16 @@ class Mirror:
         return self._tables["vlan"]
 
     @property
+    def hosts(self) -> Mapping[str, records.Host]:
+        """Hosts by reference."""
+        return self._tables["host"]
+
+    def is_live(self, host: records.Host) -> bool:
+        """Whether the pool sees that the host is up."""
+        metrics: records.HostMetrics | None = self._tables["host_metrics"].get(host.metrics)
+        return metrics is not None and metrics.live
+
+    @property
     def sriovs(self) -> Mapping[str, records.NetworkSriov]:
         """network_sriov objects by reference."""
         return self._tables["network_sriov"]

@@ -1,8 +1,9 @@
 """What is known of a pool, in the store: read whole, written under the pool's lease, each VM in one transaction with its run."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -10,7 +11,8 @@ from orchestrator.listener import rules
 from orchestrator.listener.causes import Cause
 from orchestrator.listener.errors import Deposed
 from orchestrator.listener.holdings import Holding, VIFNote
-from state import inventory, leases, runs
+from orchestrator.listener.settlement import Settlement
+from state import inventory, leases, several
 from state.inventory import KnownVM
 from state.leases import Lease
 from state.store import Session, Store
@@ -36,28 +38,29 @@ class StoreNotebook:
         with self._store.read() as session:
             return {uuid: _holding(row) for uuid, row in inventory.known(session, self._pool).items()}
 
-    def write(self, put: Sequence[Holding], gone: Mapping[str, Cause | None], *, now: datetime) -> None:
+    def write(self, found: Settlement, *, now: datetime) -> None:
         """Write and remove rows with the runs that the causes call for; raises `Deposed` when the lease was lost.
 
-        A VM's row is removed in the transaction that creates its run: whatever dies in between, its deletion is followed exactly once.
+        A VM's row is changed in the transaction that creates its run: whatever dies in between, what happened is followed exactly once.
         """
-        for some in _slices(put):
-            with self._store.write() as session:
-                self._fence(session, now)
-                inventory.put(session, [self._row(holding, now) for holding in some])
-        for some_gone in _slices(list(gone.items())):
-            self._remove(dict(some_gone), now)
+        for some in _slices(found.put):
+            rows = [self._row(holding, now) for holding in some]
+            self._write(partial(inventory.put, vms=rows), [found.reverted.get(holding.vm) for holding in some], now)
+        for uuids in _slices(list(found.gone)):
+            remove = partial(inventory.remove, pool=self._pool, vms=uuids)
+            self._write(remove, [found.gone[uuid] or found.reverted.get(uuid) for uuid in uuids], now)
 
-    def _remove(self, gone: dict[str, Cause | None], now: datetime) -> None:
-        created = []
-        with self._store.write() as session:
+    def _write(self, change: Callable[[Session], None], causes: Iterable[Cause | None], now: datetime) -> None:
+        """A transaction under the lease, with the runs for the causes; they are published after it."""
+        wanted = [rules.request(self._pool, cause, now) for cause in causes if cause is not None]
+
+        def write(session: Session) -> list[UUID]:
             self._fence(session, now)
-            inventory.remove(session, self._pool, gone)
-            for cause in gone.values():
-                if cause is not None:
-                    run, is_new = runs.create(session, rules.request(self._pool, cause, now), now=now)
-                    created += [run.id] if is_new else []
-        for run_id in created:
+            change(session)
+            made = several.create(session, wanted, now=now)
+            return [run.id for run, is_new in made if is_new]
+
+        for run_id in self._store.do(write):
             self._publish(run_id)
 
     def _fence(self, session: Session, now: datetime) -> None:
@@ -72,12 +75,15 @@ class StoreNotebook:
             name=holding.name,
             vifs=[asdict(vif) for vif in holding.vifs],
             ports=list(holding.ports),
+            vbds=list(holding.vbds),
+            all_vifs=list(holding.all_vifs),
             updated_at=now,
         )
 
 
 def _holding(row: KnownVM) -> Holding:
-    return Holding(row.vm, row.ref, row.name, tuple(VIFNote(**vif) for vif in row.vifs), tuple(row.ports))
+    vifs = tuple(VIFNote(**vif) for vif in row.vifs)
+    return Holding(row.vm, row.ref, row.name, vifs, tuple(row.ports), tuple(row.vbds or ()), tuple(row.all_vifs or ()))
 
 
 def _slices(values: Sequence[T]) -> Iterable[Sequence[T]]:

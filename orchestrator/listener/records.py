@@ -83,17 +83,30 @@ class PCI(Record, frozen=True):
 
 
 class VIF(Record, frozen=True):
-    """A network interface of a VM."""
+    """A network interface of a VM, with what is wanted to make it again."""
 
     VM: str
     network: str
     device: str = ""
     MAC: str = ""
     currently_attached: bool = False
+    MTU: int = 0
+    other_config: dict[str, str] = {}
+    qos_algorithm_type: str = ""
+    qos_algorithm_params: dict[str, str] = {}
+    locking_mode: str = ""
+    ipv4_allowed: list[str] = []
+    ipv6_allowed: list[str] = []
+    ipv4_configuration_mode: str = ""
+    ipv4_addresses: list[str] = []
+    ipv4_gateway: str = ""
 
 
 class VM(Record, frozen=True):
-    """A VM, or one of the things that XenAPI keeps in the same class: templates, snapshots, control domains."""
+    """A VM, or one of the things that XenAPI keeps in the same class: templates, snapshots, control domains.
+
+    *parent* is the snapshot that was taken of it, or to which it was reverted, last.
+    """
 
     name_label: str = ""
     power_state: str = "Halted"
@@ -105,6 +118,9 @@ class VM(Record, frozen=True):
     current_operations: dict[str, str] = {}
     attached_PCIs: list[str] = []
     tags: list[str] = []
+    VBDs: list[str] = []
+    parent: str = NULL
+    snapshot_of: str = NULL
 
 
 class Task(Record, frozen=True):

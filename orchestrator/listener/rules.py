@@ -1,16 +1,18 @@
 """Which workflow follows which cause. Pure."""
 
-from dataclasses import asdict
 from datetime import datetime
 
-from orchestrator.listener.causes import Cause
-from workflows import reclaim
+from orchestrator.listener.causes import Cause, VmReverted
+from orchestrator.listener.holdings import VIFNote
+from workflows import put_right, reclaim
 from workflows.outcome import Request
 
 
 def request(pool: str, cause: Cause, seen_at: datetime) -> Request:
     """The run that is wanted because of the cause; its data is plain JSON and says all that is known of what is gone."""
     was = cause.was
+    if isinstance(cause, VmReverted):
+        return put_right.request(pool, was.vm, was.name, [{**vif.settings, **_place(vif)} for vif in cause.missing])
     return Request(
         workflow=reclaim.NAME,
         pool=pool,
@@ -19,8 +21,12 @@ def request(pool: str, cause: Cause, seen_at: datetime) -> Request:
         data={
             "vm": was.vm,
             "vm_name": was.name,
-            "vifs": [asdict(vif) for vif in was.vifs],
+            "vifs": [_place(vif) for vif in was.vifs],
             "ports": list(was.ports),
             "seen_at": seen_at.isoformat(),
         },
     )
+
+
+def _place(vif: VIFNote) -> dict[str, str]:
+    return {"uuid": vif.uuid, "device": vif.device, "MAC": vif.MAC, "network": vif.network}

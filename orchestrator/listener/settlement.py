@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.listener import causes, holdings
-from orchestrator.listener.causes import Cause
+from orchestrator.listener import causes, holdings, reverts
+from orchestrator.listener.causes import Cause, VmReverted
 from orchestrator.listener.holdings import Holding
 from orchestrator.listener.mirror import Mirror
 from orchestrator.listener.topology import Topology
@@ -17,21 +17,23 @@ class Settlement:
     """*put*: rows that are new or changed. *gone*: the uuids of rows to remove, each with its cause; None for those that are no cause.
 
     *later*: uuids of VMs that have lost VIFs. A VM.destroy destroys the VIFs before the VM, and an answer may come from between: what
-    such a VM had must be remembered until the next answer has said whether the VM went as well.
+    such a VM had must be remembered until the next answer has said whether the VM went as well, and a VM that is being reverted until
+    that is over. *reverted*: of the VMs (uuids) in *put* and *gone*, those that lost VIFs to a revert.
     """
 
     put: list[Holding] = field(default_factory=list)
     gone: dict[str, Cause | None] = field(default_factory=dict)
     later: set[str] = field(default_factory=set)
+    reverted: dict[str, Cause] = field(default_factory=dict)
 
     @property
-    def causes(self) -> list[Cause]:
-        """What happened."""
+    def destroyed(self) -> list[Cause]:
+        """The VMs that are gone."""
         return [cause for cause in self.gone.values() if cause is not None]
 
     def is_doubtful(self, known: int) -> bool:
         """Whether so many of the *known* VMs are destroyed that the pool should be asked again before it is believed."""
-        destroyed = len(self.causes)
+        destroyed = len(self.destroyed)
         return destroyed > MANY and destroyed * 4 > known
 
 
@@ -47,9 +49,13 @@ def settle(
     for uuid in vms:
         before, ref = known.get(uuid), mirror.vm_ref(uuid)
         now = holdings.holding(mirror, topology, ref, before) if ref is not None else None
-        if before is not None and ref is not None and uuid not in awaited and _has_lost_vifs(before, mirror, ref):
-            result.later.add(uuid)
-        elif now is not None and now != before:
+        if before is not None and ref is not None and _has_lost_vifs(before, mirror, ref):
+            if uuid not in awaited or reverts.under_way(mirror, ref):
+                result.later.add(uuid)
+                continue
+            if missing := reverts.lost(before, mirror, ref):
+                result.reverted[uuid] = VmReverted(before, missing)
+        if now is not None and now != before:
             result.put.append(now)
         elif now is None and before is not None:
             result.gone[uuid] = causes.of_vm(before, mirror, topology)

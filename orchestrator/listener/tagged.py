@@ -1,17 +1,18 @@
 """Finds the VMs that an `[[assign]]` rule gives a VF, by their tags, and asks for their runs: each VM once for each rule."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
 from orchestrator.listener import holdings, records
 from orchestrator.listener.errors import Deposed
 from orchestrator.listener.mirror import Change, Mirror
-from state import leases, runs
+from state import leases, runs, several
 from state.leases import Lease
-from state.store import Store
+from state.store import Session, Store
 from workflows import assign, release, tagged
 from workflows.outcome import Request
 from workflows.tagged import Rule
@@ -111,16 +112,17 @@ class StoreDesk:
         """Create the runs, but for VMs that had one before, or that a VF was taken from; raises `Deposed` when the lease was lost."""
         for start in range(0, len(wanted), AT_ONCE):
             some = {request.subject: request for request in wanted[start : start + AT_ONCE]}
-            with self._store.write() as session:
-                if not leases.renew(session, self._lease, now=now, duration=self._duration):
-                    raise Deposed(f"the lease {self._lease.name} was taken over by another listener")
-                given = runs.had(session, self._pool, assign.NAME, some)
-                taken = runs.had(session, self._pool, release.NAME, {_vm(request) for request in some.values()})
-                left = [request for subject, request in some.items() if subject not in given and _vm(request) not in taken]
-                created = [runs.create(session, request, now=now) for request in left]
-            for run, is_new in created:
-                if is_new:
-                    self._publish(run.id)
+            for run_id in self._store.do(partial(self._create, some=some, now=now)):
+                self._publish(run_id)
+
+    def _create(self, session: Session, some: Mapping[str, Request], now: datetime) -> list[UUID]:
+        if not leases.renew(session, self._lease, now=now, duration=self._duration):
+            raise Deposed(f"the lease {self._lease.name} was taken over by another listener")
+        given = runs.had(session, self._pool, assign.NAME, some)
+        taken = runs.had(session, self._pool, release.NAME, {_vm(request) for request in some.values()})
+        left = [request for subject, request in some.items() if subject not in given and _vm(request) not in taken]
+        made = several.create(session, left, now=now)
+        return [run.id for run, is_new in made if is_new]
 
 
 def _vm(request: Request) -> str:

@@ -1,53 +1,165 @@
-"""What is on a disk: blocks that were written, over a background that is made when it is read, so that large disks cost nothing."""
+"""What is on a disk: sparse bytes in layers, so that snapshots cost nothing and large disks cost what was written to them."""
 
-import hashlib
-from typing import Final, Self
+from collections.abc import Iterator
+from typing import Final, NamedTuple, Self
 
-# Also the unit of changed-block tracking (VDI.list_changed_blocks: one bit for 64 KiB).
-BLOCK: Final = 64 * 1024
-ZEROS: Final = bytes(BLOCK)
+from orchestrator.simulator.change_log import ChangeLog
+from orchestrator.simulator.layers import BELOW, BLOCK, ZEROS, Family, File, Layer, Made, Run
+
+__all__ = ["BLOCK", "PIECE", "ZEROS", "Content", "Span"]
+
+# The most that is read or sent in one go.
+PIECE: Final = 1 << 20
+# How many blocks are looked up at a time: 256 MiB of disk.
+WINDOW: Final = 4096
+
+
+class Span(NamedTuple):
+    """`length` bytes: `data`, or from `offset` of a file on, or zeros when it has neither."""
+
+    length: int
+    data: bytes | None = None
+    file: File | None = None
+    offset: int = 0
+
+    def bytes(self) -> bytes:
+        """The bytes themselves."""
+        if self.data is not None:
+            return self.data
+        return self.file.read(self.offset, self.length) if self.file else bytes(self.length)
 
 
 class Content:
-    """Sparse bytes. The first `made` blocks of the background come from `seed`, one in four of them not empty; the others are zeros."""
+    """A disk's bytes. The first `made` blocks come from `seed`, one in four of them not empty; the others are zeros. Threads may share it.
 
-    def __init__(self, seed: str = "", made: int = 0, written: dict[int, bytes] | None = None) -> None:
-        self.seed = seed
-        self.made = made
-        self.written = written or {}
+    `log` has what was written since the latest snapshot while changed blocks are tracked.
+    """
 
-    def copy(self) -> Self:
-        """The same bytes, to be written to independently."""
-        return type(self)(self.seed, self.made, dict(self.written))
+    def __init__(self, seed: str = "", made: int = 0, leaf: Layer | None = None) -> None:
+        self.leaf = leaf or Layer(Family(), made=Made(seed, made) if made else None)
+        self.log: ChangeLog | None = None
 
-    def block(self, number: int) -> bytes:
-        """The 64 KiB at number * BLOCK."""
-        found = self.written.get(number)
-        if found is not None:
-            return found
-        if number >= self.made:
-            return ZEROS
-        digest = hashlib.sha256(f"{self.seed}/{number}".encode()).digest()
-        return ZEROS if digest[0] >= 64 else digest * (BLOCK // len(digest))
+    @property
+    def family(self) -> Family:
+        """What it shares with its snapshots and clones."""
+        return self.leaf.family
+
+    @property
+    def depth(self) -> int:
+        """How many layers the disk consists of."""
+        with self.family.lock:
+            return self.leaf.depth
+
+    @property
+    def allocated(self) -> int:
+        """Bytes that the disk's own layer has."""
+        return self.leaf.blocks * BLOCK
+
+    # -- reading -----------------------------------------------------------------------------------------------
+
+    def spans(self, offset: int, length: int) -> Iterator[Span]:
+        """The bytes from *offset* on, in order, none longer than PIECE; what is written meanwhile may or may not be in it."""
+        end = offset + length
+        while offset < end:
+            first = offset // BLOCK
+            with self.family.lock:
+                runs = list(self.leaf.runs(first, min(first + WINDOW, -(-end // BLOCK))))
+            for run in runs:
+                yield from _pieces(run, max(offset, run.first * BLOCK), min(end, run.end * BLOCK))
+            offset = min(end, runs[-1].end * BLOCK)
 
     def read(self, offset: int, length: int) -> bytes:
-        """*length* bytes from *offset* on, which is the beginning of a block."""
-        first = offset // BLOCK
-        blocks = (self.block(number) for number in range(first, first - (-length // BLOCK)))
-        return b"".join(blocks)[:length]
+        """*length* bytes from *offset* on."""
+        return b"".join(span.bytes() for span in self.spans(offset, length))
+
+    # -- writing -----------------------------------------------------------------------------------------------
 
     def write(self, offset: int, data: bytes) -> None:
-        """Overwrite from *offset* on."""
-        while data:
-            number, within = divmod(offset, BLOCK)
-            piece = data[: BLOCK - within]
-            old = self.block(number)
-            new = old[:within] + piece + old[within + len(piece) :]
-            self.written[number] = ZEROS if new == ZEROS else new
-            offset, data = offset + len(piece), data[len(piece) :]
+        """Overwrite from *offset* on. A block that gets what it has is not written, and zeros are not kept."""
+        with self.family.lock:
+            at = 0
+            while at < len(data):
+                number, within = divmod(offset + at, BLOCK)
+                piece = data[at : at + BLOCK - within]
+                self._put(number, within, piece)
+                at += len(piece)
 
-    def changed(self, later: "Content", blocks: int) -> set[int]:
-        """The numbers, below *blocks*, of the blocks that are different in *later*."""
-        kin = (self.seed, self.made) == (later.seed, later.made)
-        numbers = {*self.written, *later.written} if kin else set(range(blocks))
-        return {number for number in numbers if number < blocks and self.block(number) != later.block(number)}
+    def _put(self, number: int, within: int, piece: bytes) -> None:
+        run = next(self.leaf.runs(number, number + 1))
+        if run.source is None and piece == ZEROS[: len(piece)]:
+            return
+        old = ZEROS if run.source is None else run.source.read(number * BLOCK, BLOCK)
+        new = piece if len(piece) == BLOCK else old[:within] + piece + old[within + len(piece) :]
+        if new == old:
+            return
+        self.leaf.put(number, new)
+        if self.log is not None:
+            self.log.mark(number)
+
+    def touched(self, base: "Content | None" = None) -> list[int]:
+        """The blocks of which a layer says something; with a base, a layer that only one of the two has. Any of them may yet be equal."""
+        there = base.chain() if base is not None else []
+        with self.family.lock:
+            here = self.chain()
+            found: set[int] = set()
+            for layer in {*here} ^ {*there}:
+                found.update(number for number, state in enumerate(layer.states) if state != BELOW)
+                found.update(range(layer.made.blocks) if layer.made else ())
+            return sorted(found)
+
+    def chain(self) -> list[Layer]:
+        """The disk's own layer, then those below it."""
+        with self.family.lock:
+            layers = [self.leaf]
+            while layers[-1].parent is not None:
+                layers.append(layers[-1].parent)
+            return layers
+
+    # -- snapshots and the way back ------------------------------------------------------------------------------
+
+    def snapshot(self) -> Self:
+        """The same bytes, to be written to independently: both go on in layers of their own."""
+        with self.family.lock:
+            base = self.leaf
+            if base.parent is not None and not any(base.states):
+                base = base.parent
+            else:
+                self.leaf = Layer(base.family, base)
+            return type(self)(leaf=Layer(base.family, base))
+
+    def copy(self) -> Self:
+        """The same bytes without a common ancestor: a full copy."""
+        with self.family.lock:
+            chain = self.chain()
+            known = max(len(layer.states) for layer in chain)
+            runs = [run for run in self.leaf.runs(0, known) if not isinstance(run.source, Made)]
+        made = type(self)(leaf=Layer(Family(), made=chain[-1].made))
+        for run in runs:
+            for number in range(run.first, run.end):
+                made.write(number * BLOCK, ZEROS if run.source is None else run.source.read(number * BLOCK, BLOCK))
+        return made
+
+    def drop(self) -> None:
+        """The disk is gone, and what nobody else has with it."""
+        with self.family.lock:
+            self.leaf.release()
+            self.leaf = Layer(Family())
+
+    def coalesce(self) -> None:
+        """Merge the layers that nobody but this disk has, and others of its chain that have one child alone."""
+        with self.family.lock:
+            layer: Layer | None = self.leaf
+            while layer is not None:
+                while layer.parent is not None and layer.parent.children == 1:
+                    layer.absorb()
+                layer = layer.parent
+
+
+def _pieces(run: Run, offset: int, end: int) -> Iterator[Span]:
+    while offset < end:
+        length = min(PIECE, end - offset)
+        if isinstance(run.source, Made):
+            yield Span(length, data=run.source.read(offset, length))
+        else:
+            yield Span(length, file=run.source, offset=offset)
+        offset += length

@@ -7,34 +7,15 @@ import secrets
 from typing import Any, Literal
 
 from orchestrator.simulator import durations, host_boots, operations, sriov, vfs, world
-from orchestrator.simulator.database import Database
+from orchestrator.simulator.control_disks import DiskControl
+from orchestrator.simulator.lookup import ControlError, find
 from orchestrator.simulator.objects import NULL
-from orchestrator.simulator.server import Server
+
+__all__ = ["Control", "ControlError", "find"]
 
 
-class ControlError(Exception):
-    """An order that cannot be carried out; the text names the thing and its value."""
-
-
-def find(db: Database, cls: str, named: str) -> str:
-    """The one object of the class with this name, uuid or ref."""
-    if db.exists(cls, named):
-        return named
-    by_uuid = db.by_uuid(cls, named)
-    if by_uuid is not None:
-        return by_uuid
-    refs = db.by_name(cls, named)
-    if len(refs) != 1:
-        raise ControlError(f"{cls}: {'nothing is' if not refs else f'{len(refs)} objects are'} named {named!r}")
-    return refs[0]
-
-
-class Control:
+class Control(DiskControl):
     """The verbs, in process; the control port carries them by JSON."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._db = server.db
 
     def fail(self, method: str, error: list[str], times: int | None = 1, match: str | None = None) -> None:
         """The next calls of the method answer *error* ([code, *params]) and do nothing."""
@@ -55,7 +36,7 @@ class Control:
         self._server.faults.deaf(seconds)
 
     def clear(self) -> None:
-        """All of fail, delay, cut and deaf are void."""
+        """All of fail, delay, cut, deaf, slow-stream, break-stream and busy-after-transfer are void."""
         self._server.faults.clear()
 
     def toolstack_restart(self, seconds: float = 0.0, host: str | None = None) -> None:
@@ -133,6 +114,14 @@ class Control:
                     if not row["is_a_template"] and not row["is_control_domain"]
                 },
             }
+
+    def effects(self) -> dict[str, dict[str, int]]:
+        """Which calls changed something, and how often on which object (uuid): what was done twice shows."""
+        return self._server.effects.counted()
+
+    def calls(self) -> dict[str, dict[str, Any]]:
+        """By originator how many calls are in flight, how many were at most, and how many there were by each session."""
+        return self._server.crowds.counted()
 
     def _held(self, vm: str, row: dict[str, Any]) -> list[str]:
         held = (self._db.get("PCI", vf) for vf in row["attached_PCIs"] if self._db.exists("PCI", vf))

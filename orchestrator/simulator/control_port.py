@@ -1,4 +1,4 @@
-"""The control port: the verbs of Control as JSON by POST, the hidden truth by GET /state; on the loopback only."""
+"""The control port: the verbs of Control as JSON by POST, the hidden truth by GET /state, /effects and /calls; on the loopback only."""
 
 import http.server
 import inspect
@@ -12,7 +12,11 @@ from orchestrator.simulator.control import Control, ControlError
 
 log = logging.getLogger(__name__)
 
-VERBS: Final = ("fail", "delay", "cut", "deaf", "clear", "toolstack-restart", "failover", "host", "leak", "dangle", "guest", "driver")
+VERBS: Final = (
+    *("fail", "delay", "cut", "deaf", "clear", "toolstack-restart", "failover", "host", "leak", "dangle", "guest", "driver"),
+    *("slow-stream", "break-stream", "busy-after-transfer", "sr-free", "keep-chains", "break-cbt"),
+    *("disk", "write-disk", "change-disk", "fill-disk"),
+)
 LOOPBACK: Final = "127.0.0.1"
 
 
@@ -45,11 +49,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     timeout = 10
 
     def do_GET(self) -> None:
-        """GET /state."""
+        """GET /state, /effects or /calls."""
         if self.path == "/state":
             self._answer(200, self.control.state())
+        elif self.path == "/effects":
+            self._answer(200, self.control.effects())
+        elif self.path == "/calls":
+            self._answer(200, self.control.calls())
         else:
-            self._answer(404, {"error": f"path: only /state can be read, not {self.path!r}"})
+            self._answer(404, {"error": f"path: only /state, /effects and /calls can be read, not {self.path!r}"})
 
     def do_POST(self) -> None:
         """POST /VERB with a JSON object of its arguments."""
@@ -101,6 +109,8 @@ ACCEPTED: Final[dict[Any, tuple[type, ...]]] = {
     list[str]: (list,),
     str | None: (str, type(None)),
     int | None: (int, type(None)),
+    float | None: (int, float, type(None)),
+    list[str] | None: (list, type(None)),
 }
 
 

@@ -9,7 +9,7 @@ import dataclasses
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from orchestrator.simulator import schema as data_model
@@ -42,7 +42,8 @@ class Database:
     """All stored classes. `lock` guards everything, `changed` is notified at every change.
 
     `generation` counts events. `log` is what event.next tells, kept from the first event.register on (`logging`); `forgotten` is the
-    newest event that it lost.
+    newest event that it lost. `later` does something so many seconds of a real host's time later; the server sets it, until then it is
+    done at once.
     """
 
     def __init__(self, schema: data_model.Schema | None = None, seed: int = 1) -> None:
@@ -54,6 +55,7 @@ class Database:
         self.log: collections.deque[LoggedEvent] = collections.deque(maxlen=LOG)
         self.logging = False
         self.forgotten = 0
+        self.later: Callable[[float, Callable[[], None]], None] = lambda _, work: work()
         self._random = random.Random(seed)
         self._defaults = {name: {f.name: f.default for f in table.cls.fields.values()} for name, table in self.tables.items()}
 

@@ -2,9 +2,10 @@
 
 from typing import Any, Final
 
-from orchestrator.simulator import durations, objects, storage
+from orchestrator.simulator import durations, objects, space, storage
 from orchestrator.simulator.call import Call
-from orchestrator.simulator.contents import BLOCK, Content
+from orchestrator.simulator.change_log import ChangeLog
+from orchestrator.simulator.contents import Content
 from orchestrator.simulator.database import Database, Row
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.objects import NULL
@@ -40,26 +41,26 @@ def refresh(db: Database, vdi: str) -> None:
 def make(db: Database, **fields: Any) -> str:
     """Create a VDI's record; its location is its uuid, as on file-based storage."""
     uuid = db.new_uuid()
-    fields.setdefault("physical_utilisation", fields["virtual_size"] // 4)
+    used = fields.setdefault("physical_utilisation", fields["virtual_size"] // 4)
     vdi = str(db.create("VDI", uuid=uuid, location=uuid, managed=True, **fields))
+    if "_content" in fields:
+        space.account(db, vdi)
+    else:
+        space.use(db, fields["SR"], used)
     refresh(db, vdi)
     return vdi
 
 
 def remove(db: Database, vdi: str) -> None:
-    """Destroy a VDI's record and take its VBDs along."""
-    for vbd in db.get("VDI", vdi)["VBDs"]:
-        db.destroy("VBD", vbd)
-    db.destroy("VDI", vdi)
-
-
-def content(db: Database, vdi: str) -> Content:
-    """What is on the disk; a disk that a world was built with gets its content when it is first asked for."""
+    """Destroy a VDI's record and its bytes, and take its VBDs along; a log of changes that it had goes to the next snapshot's."""
     row = db.get("VDI", vdi)
-    if "_content" not in row:
-        db.set("VDI", vdi, _content=Content(row["uuid"], int(row["virtual_size"]) // BLOCK))
-    found: Content = db.get("VDI", vdi)["_content"]
-    return found
+    for vbd in row["VBDs"]:
+        db.destroy("VBD", vbd)
+    held: Content | None = row.get("_content")
+    if held is not None and held.log is not None:
+        held.log.remove()
+    db.destroy("VDI", vdi)
+    space.give_up(db, row)
 
 
 def make_suspend_image(db: Database, vm: str, sr: str) -> str:
@@ -71,26 +72,45 @@ def make_suspend_image(db: Database, vm: str, sr: str) -> str:
 
 
 def make_snapshot(db: Database, vdi: str) -> str:
-    """A snapshot's record: everything of the source is copied, it says what it is a snapshot of, and when."""
+    """A snapshot's record: everything of the source is copied, it says what it is a snapshot of, and when.
+
+    When changed blocks are tracked it takes the log of the source, which goes on with a new one.
+    """
     row = db.get("VDI", vdi)
-    return _derived(db, vdi, is_a_snapshot=True, snapshot_of=vdi, snapshot_time=objects.now_text(), cbt_enabled=row["cbt_enabled"])
+    held = space.content(db, vdi)
+    made = _fork(db, vdi)
+    if row["cbt_enabled"]:
+        made.log = held.log or ChangeLog()
+        held.log = ChangeLog(made.log)
+    more = {"is_a_snapshot": True, "snapshot_of": vdi, "snapshot_time": objects.now_text(), "cbt_enabled": row["cbt_enabled"]}
+    return _derived(db, vdi, made, **more)
 
 
 def make_clone(db: Database, vdi: str) -> str:
     """A clone's record: no snapshot, yet its snapshot_time is now (recorded on a running xapi)."""
-    return _derived(db, vdi, snapshot_time=objects.now_text())
+    return _derived(db, vdi, _fork(db, vdi), snapshot_time=objects.now_text())
 
 
 def make_copy(db: Database, vdi: str, sr: str) -> str:
     """A full copy's record, on any SR."""
-    return _derived(db, vdi, SR=sr)
+    space.assert_room(db, sr)
+    return _derived(db, vdi, space.content(db, vdi).copy(), SR=sr)
 
 
-def _derived(db: Database, vdi: str, **more: Any) -> str:
+def _fork(db: Database, vdi: str) -> Content:
+    """The disk's bytes for another disk; both have a new image over the old one."""
+    space.assert_room(db, db.get("VDI", vdi)["SR"])
+    space.assert_chain(db, vdi)
+    return space.content(db, vdi).snapshot()
+
+
+def _derived(db: Database, vdi: str, made: Content, **more: Any) -> str:
     row = db.get("VDI", vdi)
     config = objects.without_key(row["other_config"], "content_id")
     kept = {field: row[field] for field in COPIED}
-    return make(db, **{**kept, "other_config": config, "_content": content(db, vdi).copy(), **more})
+    new = make(db, **{**kept, "other_config": config, "_content": made, **more})
+    space.account(db, vdi)
+    return new
 
 
 # -- messages ----------------------------------------------------------------------------------------------
@@ -119,6 +139,7 @@ def create(call: Call, args: dict[str, Any]) -> str:
         storage.assert_plugged(call.db, args["SR"])
         if args["type"] == "cbt_metadata":
             raise Failure("VDI_INCOMPATIBLE_TYPE", "", "CBT metadata")
+        space.assert_room(call.db, args["SR"])
         given = {field: args[field] for field in (*GIVEN, "sm_config", "tags") if field in args}
         return make(call.db, **given, physical_utilisation=0, _content=Content())
 
@@ -166,7 +187,11 @@ def copy(call: Call, vdi: str, sr: str, base_vdi: str, into_vdi: str) -> str:
     with call.db.lock:
         if into_vdi == NULL:
             return make_copy(call.db, vdi, sr)
-        call.db.set("VDI", into_vdi, _content=content(call.db, vdi).copy())
+        target, at = space.content(call.db, into_vdi), 0
+        for span in space.content(call.db, vdi).spans(0, size):
+            target.write(at, span.bytes())
+            at += span.length
+        space.account(call.db, into_vdi)
         return into_vdi
 
 
@@ -175,7 +200,7 @@ def resize(call: Call, vdi: str, size: int) -> None:
     with call.db.lock:
         if size < _ready(call, vdi, "resize")["virtual_size"]:
             raise Failure("SR_BACKEND_FAILURE_79", "", "VDI Invalid size [opterr=shrinking not allowed]", "")
-        content(call.db, vdi)  # is made for the old size: what is added is empty
+        space.content(call.db, vdi)  # is made for the old size: what is added is empty
         call.db.set("VDI", vdi, virtual_size=size)
 
 
@@ -197,7 +222,12 @@ def pool_migrate(call: Call, vdi: str, sr: str, options: dict[str, str]) -> str:
         if not is_attached(call.db, row):
             raise Failure("VDI_NEEDS_VM_FOR_MIGRATE", vdi)
     call.work(durations.COPY)
-    call.db.set("VDI", vdi, SR=sr)
+    with call.db.lock:
+        row = call.handle("VDI", vdi)
+        held = space.content(call.db, vdi)
+        call.db.set("VDI", vdi, SR=sr, cbt_enabled=False, _content=held.copy())
+        space.give_up(call.db, row)
+        space.account(call.db, vdi)
     return vdi
 
 

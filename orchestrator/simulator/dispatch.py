@@ -46,9 +46,11 @@ class Dispatcher:
             raise Failure("MESSAGE_PARAMETER_COUNT_MISMATCH", method, len(message.params), -1)
         arguments = convert.arguments(self._schema, name, params[1:])
         call = self._admit(host, message, convert.text(params[0]))
-        if name != method:
-            return self._start(call, message, arguments)
-        return self._run_now(call, message, arguments)
+        originator = self._server.sessions.live(call.session).originator
+        with self._server.crowds.during(method, originator, call.session):
+            if name != method:
+                return self._start(call, message, arguments)
+            return self._run_now(call, message, arguments)
 
     def _unknown(self, host: str, method: str, params: list[Any]) -> Any:
         """What the data model does not have: two services of xapi's own that ask for no session, and what is really unknown."""
@@ -112,13 +114,16 @@ class Dispatcher:
         handler = self._server.registry.handler(message.method) or generic.handler(self._schema, message)
         if handler is None:
             raise Failure("NOT_IMPLEMENTED", message.method)
+        thing = self._server.effects.named(message.method, arguments)
         try:
-            return handler(call, *arguments)
+            value = handler(call, *arguments)
         except (Failure, Interrupted):
             raise
         except Exception as error:
             log.exception("%s failed in a way that xapi does not know", message.method)
             raise Failure("INTERNAL_ERROR", f"{type(error).__name__}: {error}") from error
+        self._server.effects.took(message.method, thing)
+        return value
 
     def _run_now(self, call: Call, message: Message, arguments: list[Any]) -> Any:
         with self._server.calls.during(call):

@@ -21,6 +21,8 @@ VBD_GOES: Final = 4.0
 # Bytes a second that export_raw_vdi and import_raw_vdi move, and how long a disk stays busy after them.
 TRANSFER_RATE: Final = 100 * 1024 * 1024
 DISK_BUSY: Final = 3.0
+# How long after a snapshot is gone its chain is shorter: the driver's garbage collector starts when the SR has been quiet (sm, cleanup.py).
+COALESCE: Final = 30.0
 
 # A guest that never acknowledges is given up after 30 s, one that acknowledges and goes on after 20 minutes (xenopsd's timeouts).
 GUEST_ACKNOWLEDGES: Final = 30.0

@@ -29,6 +29,7 @@ class Options:
     user: str = "root"
     password: str = dataclasses.field(default="simulated", repr=False)
     control: bool = False
+    disk_mib: int = 0
 
     def world(self) -> world.World:
         """The world these options describe; ValueError when there is no such world."""
@@ -43,6 +44,7 @@ class Options:
             user=self.user,
             password=self.password,
             address=self.host,
+            disk=self.disk_mib << 20,
         )
 
 

@@ -160,11 +160,22 @@ def during(call: Call, vm: str, operation: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with call.db.lock:
-            if call.db.exists("VM", vm):
-                running = objects.without_key(call.db.get("VM", vm)["current_operations"], call.task)
-                call.db.set("VM", vm, current_operations=running)
-                refresh(call.db, vm)
+        let_go(call, vm)
+
+
+def hold(call: Call, vm: str, operation: str) -> None:
+    """The operation is in current_operations until it is let go; with the lock held."""
+    running = objects.with_key(call.db.get("VM", vm)["current_operations"], call.task, operation)
+    call.db.set("VM", vm, current_operations=running, allowed_operations=[])
+
+
+def let_go(call: Call, vm: str) -> None:
+    """The call's operation is over."""
+    with call.db.lock:
+        if call.db.exists("VM", vm):
+            running = objects.without_key(call.db.get("VM", vm)["current_operations"], call.task)
+            call.db.set("VM", vm, current_operations=running)
+            refresh(call.db, vm)
 
 
 def _assert_reachable(call: Call, row: Row, operation: str) -> None:
@@ -182,8 +193,7 @@ def _begin(call: Call, vm: str, operation: str) -> None:
             failure = refusal(vm, row, operation)
             if failure is None:
                 _assert_reachable(call, row, operation)
-                running = objects.with_key(row["current_operations"], call.task, operation)
-                call.db.set("VM", vm, current_operations=running, allowed_operations=[])
+                hold(call, vm, operation)
                 return
             if failure.details[0] != BUSY or time.monotonic() > give_up:
                 raise failure

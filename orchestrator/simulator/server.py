@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from orchestrator.simulator import certificates, events, messages, roles, sessions, tasks
+from orchestrator.simulator.crowds import Crowds
 from orchestrator.simulator.database import Database
 from orchestrator.simulator.dispatch import Dispatcher
+from orchestrator.simulator.effects import Effects
 from orchestrator.simulator.errors import Interrupted
 from orchestrator.simulator.faults import Faults
 from orchestrator.simulator.registry import Messages, Registry
@@ -70,6 +72,8 @@ class Server:
         self.faults = Faults(db)
         self.sessions = sessions.Sessions(db, users, settings.clock)
         self.calls = RunningCalls()
+        self.effects = Effects(db)
+        self.crowds = Crowds()
         self.registry = Registry(db.schema, sessions.MESSAGES, tasks.MESSAGES, events.MESSAGES, messages.MESSAGES, *behaviour)
         self.routes: dict[tuple[str, str], http.Route] = {}
         self.on_toolstack_start: list[Callable[[str], None]] = []
@@ -81,6 +85,7 @@ class Server:
         self._stopping = threading.Event()
         self._port = settings.port
         self._next_sweep = settings.clock() + tasks.SWEEP
+        db.later = self.later
         roles.populate(db)
 
     # -- who and where ---------------------------------------------------------------------------------------
@@ -184,6 +189,18 @@ class Server:
         with self._spawning:  # whoever sees it in the set may join it
             thread.start()
             self._threads.add(thread)
+
+    def later(self, seconds: float, work: Callable[[], None]) -> None:
+        """Do something *seconds* of a real host's time later, scaled by the speed: at speed 0 at once, in this thread."""
+
+        def after_a_while() -> None:
+            self.pause(seconds * self.speed)
+            work()
+
+        if self.speed > 0:
+            self.spawn(after_a_while)
+        else:
+            work()
 
     def pause(self, seconds: float) -> None:
         """Wait *seconds* on the wall, in a spawned thread; Interrupted when the server stops meanwhile."""

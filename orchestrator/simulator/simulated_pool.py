@@ -8,6 +8,8 @@ from orchestrator.simulator import (
     host_boots,
     raw_disks,
     sriov,
+    vm_exports,
+    vm_imports,
     vm_lifecycle,
     vm_snapshots,
     vms,
@@ -48,7 +50,8 @@ class SimulatedPool:
         db = world.build(self.world)
         server = Server(db, behaviour.TABLES, self.world.logins(), self._settings)
         server.on_toolstack_start.append(lambda host: host_boots.toolstack_started(server, host))
-        server.routes.update(raw_disks.routes(server))
+        for module in (raw_disks, vm_exports, vm_imports):
+            server.routes.update(module.routes(server))
         server.start()
         if self._settings.tls:
             _show_certificates(server)

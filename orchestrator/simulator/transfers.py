@@ -7,7 +7,8 @@ import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from orchestrator.simulator import faults, roles, tasks
+from orchestrator.simulator import roles, tasks
+from orchestrator.simulator.body import Body
 from orchestrator.simulator.call import Call
 from orchestrator.simulator.errors import Failure
 from orchestrator.simulator.server import Server
@@ -37,7 +38,7 @@ class Asked:
     """One request at one host: its query, and the call it is (its task is NULL until `begin`).
 
     Faults are ordered by the path's name ("export_raw_vdi"): a delay and a cut "before" come when the work starts, an error and a
-    cut "after" in the middle of it, when the 200 and a part of the body are out.
+    cut "after" in the middle of it, when the 200 and a part of the body are out; a stream may be slow, and break after so many bytes.
     """
 
     def __init__(self, server: Server, action: str, request: wire.Request, host: str) -> None:
@@ -49,23 +50,15 @@ class Asked:
         self.call.host = host
         self.own_session = ""
         self.own_task = False
-        self._effect = faults.Effect()
 
-    def start_work(self) -> None:
-        """Undergo what was ordered for the beginning."""
+    def start_work(self, stream: wire.Stream) -> Body:
+        """Undergo what was ordered for the beginning; the body that undergoes the rest."""
         name = self.request.path.partition("?")[0].lstrip("/")
-        self._effect = self.server.faults.meet(name, list(self.query.values()))
-        self.call.pause(self._effect.seconds)
-        if self._effect.cut == "before":
+        effect = self.server.faults.meet(name, list(self.query.values()))
+        self.call.pause(effect.seconds)
+        if effect.cut == "before":
             raise Cut(name)
-
-    def halfway(self) -> None:
-        """Undergo what was ordered for the middle, once."""
-        effect, self._effect = self._effect, faults.Effect()
-        if effect.error is not None:
-            raise Failure(*effect.error)
-        if effect.cut == "after":
-            raise Cut(self.call.method)
+        return Body(self.call, stream, effect)
 
     def begin(self) -> None:
         """Take the client's task, or make one that goes with the request; the 500 page when the client's is none."""
@@ -151,15 +144,30 @@ def form(asked: Asked) -> str:
     return wanted
 
 
-def transfer(asked: Asked, headers: tuple[str, ...], work: Callable[[wire.Stream], str]) -> wire.Transfer:
-    """The 200 at once; then the work, whose result (XML) the task gets. A failure is in the task alone, and as a page inside the body."""
+def nothing() -> None:
+    """What most transfers have to do at their end."""
+
+
+def transfer(asked: Asked, headers: tuple[str, ...], work: Callable[[Body], str], at_end: Callable[[], None] = nothing) -> wire.Transfer:
+    """The 200 at once; then the work, whose result (XML) the task gets. A failure is in the task alone, and as a page inside the body.
+
+    *at_end* is called however it ends, before the task says so.
+    """
     call = asked.call
+
+    def done(stream: wire.Stream) -> str:
+        try:
+            with asked.server.calls.during(call):
+                body = asked.start_work(stream)
+                result = work(body)
+                body.done(1.0)  # what was ordered for the middle of it, and found none
+                return result
+        finally:
+            at_end()
 
     def run(stream: wire.Stream) -> None:
         try:
-            with asked.server.calls.during(call):
-                asked.start_work()
-                result = work(stream)
+            result = done(stream)
             tasks.finish(call, "success", result=result)
         except Failure as failure:
             tasks.fail(call, failure)

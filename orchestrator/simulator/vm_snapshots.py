@@ -2,7 +2,21 @@
 
 from typing import Any
 
-from orchestrator.simulator import disks, durations, objects, operations, placement, storage, vbds, vfs, vifs, vm_lifecycle, vm_power, vms
+from orchestrator.simulator import (
+    disks,
+    durations,
+    objects,
+    operations,
+    placement,
+    space,
+    storage,
+    vbds,
+    vfs,
+    vifs,
+    vm_lifecycle,
+    vm_power,
+    vms,
+)
 from orchestrator.simulator.call import Call
 from orchestrator.simulator.database import Database, Row
 from orchestrator.simulator.errors import Failure
@@ -72,6 +86,8 @@ def _assert_disks(db: Database, row: Row, ignored: frozenset[str]) -> None:
         disk = db.get("VBD", vbd)["VDI"]
         if disk != NULL and disk not in ignored and db.exists("VDI", disk):
             storage.assert_plugged(db, db.get("VDI", disk)["SR"])
+            space.assert_room(db, db.get("VDI", disk)["SR"])
+            space.assert_chain(db, disk)
 
 
 def _metadata(row: Row) -> str:

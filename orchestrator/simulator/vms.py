@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from orchestrator.simulator import disks, durations, objects, operations, placement, storage, vbds, vifs
+from orchestrator.simulator import disks, durations, objects, operations, placement, space, storage, vbds, vifs
 from orchestrator.simulator.call import Call
 from orchestrator.simulator.database import Database, Row
 from orchestrator.simulator.errors import Failure
@@ -127,6 +127,7 @@ def _assert_disks_there(db: Database, row: Row) -> None:
         disk = db.get("VBD", vbd)["VDI"]
         if disk != NULL and db.exists("VDI", disk):
             storage.assert_plugged(db, db.get("VDI", disk)["SR"])
+            space.assert_room(db, db.get("VDI", disk)["SR"])
 
 
 def provision(call: Call, vm: str) -> None:

@@ -4,7 +4,8 @@ from dataclasses import asdict
 from typing import Any
 
 from workflows import accounting, oddities
-from workflows.ports import Ledger, Pool, PortAccount, PortLook
+from workflows.accounts import Ledger, PortAccount
+from workflows.ports import Pool, PortLook
 
 
 def ports(pool: Pool, ledger: Ledger) -> list[dict[str, Any]]:

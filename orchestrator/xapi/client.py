@@ -1,7 +1,10 @@
 """A pool's API for every thread of the process: one session, found and kept by itself, and failures by name."""
 
+import copy
 import threading
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import XenAPI
@@ -14,7 +17,9 @@ from orchestrator.xapi.errors import Unreachable
 from orchestrator.xapi.login import Login
 from orchestrator.xapi.session import Session
 from orchestrator.xapi.settings import PoolSettings
+from orchestrator.xapi.tally import Tally
 from orchestrator.xapi.transport import Limits, only_reads
+from orchestrator.xapi.turns import Turns
 from workflows.ports import Gone, PoolError, Transient
 from workflows.tasks import Pending, TaskOutcome, Vanished
 
@@ -32,14 +37,33 @@ class Client:
 
     Once a call's patience was in vain the next ones are tried once, until one gets through: who waits for a pool that is away for long
     is in the way of those who work on another.
+
+    With *turns* each attempt waits for its turn first, but for event.from, which lasts as long as nothing happens. The wait is part of the
+    patience; a call that is made once (patience 0) waits for as long as the settings say. No turn in time is `Transient`.
     """
 
-    def __init__(self, settings: PoolSettings) -> None:
+    def __init__(self, settings: PoolSettings, turns: Turns | None = None) -> None:
         self.name = settings.name
+        self.tally = Tally()
         self._patience = settings.patience.total_seconds()
         self._login = Login(settings)
         self._stop = threading.Event()
         self._away = False
+        self._turns = turns
+        self._all_turns = [turns] if turns else []
+
+    def in_turn(self, turns: Turns) -> "Client":
+        """A client by the same session, closed together with this one, whose calls wait for their turn."""
+        other = copy.copy(self)
+        other._turns = turns  # noqa: SLF001 - of its own class
+        self._all_turns.append(turns)
+        return other
+
+    def in_haste(self, patience: timedelta) -> "Client":
+        """A client by the same session, closed together with this one, for somebody who sits there and waits."""
+        other = copy.copy(self)
+        other._patience = min(self._patience, patience.total_seconds())  # noqa: SLF001 - of its own class
+        return other
 
     def call(self, method: str, *params: Any, timeout: float = TIMEOUT, patience: float | None = None) -> Any:
         """Call *method* ("VM.get_record") with its parameters, the session left out; its result as it came (numbers: use `fetch`).
@@ -101,6 +125,8 @@ class Client:
     def close(self) -> None:
         """Log out and end every call in flight, in whatever thread; later calls are `Transient`."""
         self._stop.set()
+        for turns in self._all_turns:
+            turns.dismiss(self._stop)
         self._login.close()
 
     def _patiently(self, method: str, params: tuple[Any, ...], limits: Limits, patience: float | None, then: Callable[[JSON], T]) -> T:
@@ -109,8 +135,9 @@ class Client:
         waits_out = patience is None
         if patience is None:
             patience = 0 if self._away else self._patience
+        turn_by = time.monotonic() + (patience or (0 if waits_out else self._patience))
         try:
-            raw = retry.patiently(lambda: self._once(method, params, limits), patience=patience, on=repeated, stop=self._stop)
+            raw = retry.patiently(lambda: self._once(method, params, limits, turn_by), patience=patience, on=repeated, stop=self._stop)
         except repeated as error:
             if waits_out and not self._stop.is_set():
                 self._away = True
@@ -120,7 +147,22 @@ class Client:
         self._away = False
         return then(raw)
 
-    def _once(self, method: str, params: tuple[Any, ...], limits: Limits) -> JSON:
+    def _once(self, method: str, params: tuple[Any, ...], limits: Limits, turn_by: float) -> JSON:
+        turns = None if method == "event.from" else self._turns
+        try:
+            if turns is not None:
+                turns.take(max(0.0, turn_by - time.monotonic()), self._stop)
+            try:
+                self.tally.called(method)
+                return self._sent(method, params, limits)
+            finally:
+                if turns is not None:
+                    turns.give_back()
+        except PoolError as error:
+            self.tally.failed(error.code)
+            raise
+
+    def _sent(self, method: str, params: tuple[Any, ...], limits: Limits) -> JSON:
         session = self._login.session()
         fault: PoolError
         try:

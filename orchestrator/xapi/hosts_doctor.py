@@ -75,20 +75,30 @@ def _port(subject: str, pif: PIF, enabled: tuple[str, Sriov] | None, ward: Ward)
     """One capable port: enabled and well, half enabled, or not enabled. A reboot or a plug is advised by the command itself."""
     card = _card(pif, ward)
     if enabled is None:
-        return ok(subject, f"{card}; SR-IOV is not enabled", f"to enable it: xe network-sriov-create pif-uuid={pif.uuid} network-uuid=...")
+        return ok(
+            subject,
+            f"{card}; SR-IOV is not enabled",
+            f"to enable it: write {_table(pif, '...')} into the configuration, then vfo sriov enable NAME",
+        )
     ref, sriov = enabled
     logical = ward.pifs.get(sriov.logical_PIF)
     network = ward.networks.get(logical.network) if logical else None
     on = f"{card}; SR-IOV on network {network.name_label if network else '?'}, mode {sriov.configuration_mode}"
-    plug = f"xe pif-plug uuid={logical.uuid if logical else '...'}"
+    table = _table(pif, network.name_label if network else "...")
+    mend = f"vfo sriov enable NAME, with {table} in the configuration"
     if sriov.requires_reboot:
         return warn(subject, f"{on}: its host must be rebooted before it has VFs", "reboot the host when its VMs allow it")
     if sriov.configuration_mode == "unknown":
-        undo = f"xe network-sriov-destroy uuid={sriov.uuid}"
-        return fail(subject, f"{on}: half made, enabling failed or is under way", f"{plug}; or {undo} and enable it again")
+        return fail(subject, f"{on}: half made, enabling failed or is under way", f"to have it repaired, or made anew: {mend}")
     if logical is None or not logical.currently_attached:
-        return fail(subject, f"{on}: its logical PIF was unplugged, so it has no VFs", plug)
+        by_hand = f"; or by hand: xe pif-plug uuid={logical.uuid if logical else '...'}"
+        return fail(subject, f"{on}: its logical PIF was unplugged, so it has no VFs", f"to have it plugged: {mend}{by_hand}")
     return ok(subject, f"{on}: {ward.free[ref]} VFs free", _unsaid(pif, sriov))
+
+
+def _table(pif: PIF, network: str) -> str:
+    """What the configuration must have for `vfo sriov enable`, which enables a port, and mends one that is not well."""
+    return f'[sriov.NAME] with network = "{network}" and ports = {{ device = "{pif.device}" }}'
 
 
 def _card(pif: PIF, ward: Ward) -> str:

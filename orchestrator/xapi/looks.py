@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -53,6 +53,22 @@ def _uses(claim: Claim, host: str) -> bool:
     return claim.vif.currently_attached and vm is not None and vm.resident_on == host and vm.power_state in RESIDENT
 
 
+def _starting(port: _Port, reading: Reading) -> list[Claim]:
+    """The VIFs whose VFs are reserved for a VM that starts on the port's host and is not resident yet.
+
+    xapi reserves them before it says that the VIFs are attached (facts.md, 6). While the number of free ones moves, nobody knows whether
+    it was read before or after.
+    """
+    if reading.before[port.ref] != reading.after[port.ref]:
+        return []
+    return [claim for claim in port.claims if claim not in port.users and motion.is_starting(claim, port.host)]
+
+
+def _named(claims: Iterable[Claim]) -> tuple[User, ...]:
+    users = (User(claim.vm.uuid, claim.vm.name_label, claim.vif.uuid, claim.vif.device) for claim in claims if claim.vm)
+    return tuple(sorted(users, key=lambda user: (user.vm_name, user.vm, user.device)))
+
+
 def _host_name(ref: str, reading: Reading) -> str:
     """The host's name; where others have the same, with the beginning of its uuid, so that a port's name is one port's."""
     host = reading.hosts.get(ref)
@@ -75,12 +91,8 @@ def _look(port: _Port, vf_records: int | None, reading: Reading, at: datetime) -
         attached=port.attached,
         mode=port.sriov.configuration_mode,
         remaining=reading.after[port.ref],
-        users=tuple(
-            sorted(
-                (User(claim.vm.uuid, claim.vm.name_label, claim.vif.uuid, claim.vif.device) for claim in port.users if claim.vm),
-                key=lambda user: (user.vm_name, user.vm, user.device),
-            )
-        ),
+        users=_named(port.users),
+        starting=_named(_starting(port, reading)),
         in_flight=tuple(dict.fromkeys(_in_flight(port, reading))),
         records=vf_records,
         epoch=_epoch(port, reading),

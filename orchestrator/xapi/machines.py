@@ -7,6 +7,7 @@ from orchestrator.xapi import rows
 from orchestrator.xapi.port import Port, assert_idle, assert_ours
 from orchestrator.xapi.records import NULL
 from workflows.downtime import WAITING
+from workflows.objects import Condition, Taking
 from workflows.ports import Busy, Denied, Gone, Refused
 
 TAG = "vfo"
@@ -21,18 +22,20 @@ CANCELLED_BY_FORCE = frozenset({"clean_shutdown", "clean_reboot"})
 class Machines(Port):
     """Satisfies `workflows.ports.Machines`, but for VIFs."""
 
-    def begin_start(self, vm: str, host: str | None = None) -> str:
+    def begin_start(self, vm: str, host: str | None = None, *, unblocking: str = "") -> str:
         """VM.start, or VM.start_on the host.
 
         A guard of ours that only waits for the VM to be halted is for others: who waits sees the halt that we made, and guards anew.
         """
+        if unblocking:
+            assert_ours(unblocking)
         on = self._refs.ref("host", host) if host is not None else None
 
         def act(ref: str) -> str:
             row = self._client.fetch(rows.VM, "VM.get_record", ref)
             assert_idle("VM", row.uuid, row.current_operations.values())
             for operation, why in row.blocked_operations.items():
-                if why.startswith(WAITING):
+                if why.startswith(WAITING) or why == unblocking:
                     self._client.call("VM.remove_from_blocked_operations", ref, operation)
             return self._start("VM.start_on", ref, on, *PLAINLY) if on else self._start("VM.start", ref, *PLAINLY)
 
@@ -55,9 +58,12 @@ class Machines(Port):
         """VM.pool_migrate, live."""
         return self._begin(vm, "VM.pool_migrate", self._refs.ref("host", host), {"live": "true"})
 
-    def begin_snapshot(self, vm: str, name: str) -> str:
+    def begin_snapshot(self, vm: str, name: str, *, seen: Taking | None = None) -> str:
         """VM.snapshot (older pools know no ignore_vdis)."""
-        return self._begin(vm, "VM.snapshot", name, [], optional=1)
+        if seen is None:
+            return self._begin(vm, "VM.snapshot", name, [], optional=1)
+        assert_idle("VM", vm, seen.current_operations)
+        return self._on("VM", vm, lambda ref: self._start("VM.snapshot", ref, name, [], optional=1))
 
     def _begin(self, vm: str, method: str, *params: Any, optional: int = 0) -> str:
         def act(ref: str) -> str:
@@ -85,12 +91,12 @@ class Machines(Port):
 
         self._on("VM", vm, act)
 
-    def block(self, vm: str, operations: Iterable[str], reason: str) -> None:
+    def block(self, vm: str, operations: Iterable[str], reason: str, *, seen: Condition | None = None) -> None:
         """Add to VM.blocked_operations; a block of somebody else's stays as it is, also one that came meanwhile."""
         assert_ours(reason)
 
         def act(ref: str) -> None:
-            blocked = self._blocked(ref)
+            blocked = self._blocked(ref) if seen is None else seen.blocked_operations
             for operation in operations:
                 if operation not in blocked:
                     self._add("VM.add_to_blocked_operations", ref, operation, reason)
@@ -152,6 +158,10 @@ class Machines(Port):
         """Add a tag (xapi: adding one that is there does nothing)."""
         self._on("VM", vm, lambda ref: self._client.call("VM.add_tags", ref, tag))
 
+    def untag(self, vm: str, tag: str) -> None:
+        """Take a tag off (xapi: taking off one that is not there does nothing)."""
+        self._on("VM", vm, lambda ref: self._client.call("VM.remove_tags", ref, tag))
+
     def destroy_snapshot(self, snapshot: str) -> None:
         """Its disks first, then the snapshot: cut in half, what is left still says whose it is. Busy while a disk of it is in use.
 
@@ -163,25 +173,34 @@ class Machines(Port):
         except Gone:
             return
 
-    def _destroy_snapshot(self, ref: str, uuid: str) -> None:
+    def _destroy_snapshot(self, ref: str, uuid: str) -> list[str]:
+        """The disks (refs) that outlive it."""
         row = self._client.fetch(rows.VM, "VM.get_record", ref)
         if not row.is_a_snapshot or TAG not in row.tags:
             raise Refused("NOT_OURS", (uuid, f"it is no snapshot with the tag {TAG}"))
-        for vdi in self._disks(row):
-            self._destroy_disk(vdi, set(row.VBDs))
+        kept = [vdi for vdi in self._disks(row) if not self._destroy_disk(vdi, set(row.VBDs))]
         self._client.call("VM.destroy", ref)
+        return kept
 
     def _disks(self, row: rows.VM) -> list[str]:
         places = [self._client.fetch(rows.VBD, "VBD.get_record", vbd) for vbd in row.VBDs]
         found = [place.VDI for place in places if place.type == "Disk"]
         return [vdi for vdi in (*found, row.suspend_VDI) if vdi not in {NULL, ""}]
 
-    def _destroy_disk(self, ref: str, places: set[str]) -> None:
+    def _destroy_disk(self, ref: str, places: set[str]) -> bool:
+        """Destroy the disk of a snapshot; False where it outlives that."""
         try:
             disk = self._client.fetch(rows.VDI, "VDI.get_record", ref)
         except Gone:
-            return
+            return True
+        if self._outlives(disk):
+            return False
         if set(disk.VBDs) - places:
             raise Busy("VDI_IN_USE", (disk.uuid, "another VM has it as well"))
         if disk.is_a_snapshot:
             self._client.call("VDI.destroy", ref)
+        return True
+
+    def _outlives(self, disk: rows.VDI) -> bool:  # noqa: ARG002 - the tracker's is another
+        """Whether the disk stays when its snapshot goes."""
+        return False

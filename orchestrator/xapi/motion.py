@@ -30,6 +30,8 @@ MOVING = frozenset(
     }
 )
 
+STARTING = frozenset({"start", "start_on"})
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -37,6 +39,14 @@ class Claim:
 
     vif: VIF
     vm: VM | None
+
+
+def is_starting(claim: Claim, host: str) -> bool:
+    """Whether the VM is being started on the host and the VIF is said to be attached to it already."""
+    vif, vm = claim.vif, claim.vm
+    if vm is None or not vif.currently_attached or host not in (vm.scheduled_to_be_resident_on, vm.resident_on):
+        return False
+    return vm.power_state == "Halted" and not STARTING.isdisjoint(vm.current_operations.values())
 
 
 def of_port(ref: str, sriov: Sriov, reading: Reading) -> Iterator[str]:

@@ -1,21 +1,26 @@
 """The pool as steps see it, over the client."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from orchestrator.xapi import decode, looks, records
+from orchestrator.xapi.blueprints import Blueprints
 from orchestrator.xapi.client import Client
 from orchestrator.xapi.hosting import Hosting
 from orchestrator.xapi.interfaces import Interfaces
-from orchestrator.xapi.machines import Machines
 from orchestrator.xapi.networking import Networking
-from orchestrator.xapi.reading import READINGS
+from orchestrator.xapi.reading import FEW, READINGS
 from orchestrator.xapi.records import PCI, PIF, VIF, VLAN, VM, Host, HostMetrics, Network, Reading, Sriov
+from orchestrator.xapi.restoring import Restorer
 from orchestrator.xapi.sharing import Shared
+from orchestrator.xapi.sizes import Sizes
+from orchestrator.xapi.tracker import Tracker
 from workflows.ports import Gone, PortLook, Transient
 
 T = TypeVar("T")
+
+AT_ONCE = 8  # records that a call for all of them takes in the time of one call for one: a pool has thousands, and they are large
 
 
 def system_clock() -> datetime:
@@ -32,7 +37,7 @@ CALLS_OF_A_LOOK = (
 )
 
 
-class PoolPort(Interfaces, Machines, Networking, Hosting):
+class PoolPort(Interfaces, Blueprints, Tracker, Networking, Hosting, Restorer, Sizes):
     """Satisfies `workflows.ports.Pool`; shared by all threads."""
 
     def __init__(self, client: Client, clock: Callable[[], datetime] = system_clock) -> None:
@@ -59,7 +64,8 @@ class PoolPort(Interfaces, Machines, Networking, Hosting):
         before = self._capacities(sriovs)
         pifs, vlans = self._all(PIF, "PIF"), self._all(VLAN, "VLAN")
         networks = records.all_sriov_networks(sriovs, pifs, vlans)
-        vifs = {ref: vif for ref, vif in self._all(VIF, "VIF").items() if vif.network in networks}
+        every = self._all(VIF, "VIF")
+        vifs = {ref: vif for ref, vif in every.items() if vif.network in networks}
         reading = Reading(
             now=self._server_time(),
             before=before,
@@ -71,9 +77,14 @@ class PoolPort(Interfaces, Machines, Networking, Hosting):
             metrics=self._all(HostMetrics, "host_metrics"),
             pcis=self._all(PCI, "PCI"),
             vifs=vifs,
-            vms=self._vms({vif.VM for vif in vifs.values() if vif.currently_attached or vif.current_operations}),
+            vms=self._vms(
+                {vif.VM for vif in vifs.values() if vif.currently_attached or vif.current_operations},
+                of=len({vif.VM for vif in every.values()}),
+            ),
             after=self._capacities(sriovs),
         )
+        for ref, host in reading.hosts.items():
+            self._refs.learn("host", ref, host.uuid)
         return reading, epoch
 
     def _all(self, kind: type[T], name: str) -> dict[str, T]:
@@ -89,8 +100,10 @@ class PoolPort(Interfaces, Machines, Networking, Hosting):
                 continue
         return found
 
-    def _vms(self, refs: Iterable[str]) -> dict[str, VM]:
-        """Only the VMs that hold VFs or are about to: a pool has thousands, and their records are large."""
+    def _vms(self, refs: Collection[str], *, of: int) -> dict[str, VM]:
+        """The VMs that hold VFs or are about to; *of*: how many VMs have VIFs. All in one call where they are not few among those."""
+        if len(refs) > max(FEW, of / AT_ONCE):
+            return {ref: row for ref, row in self._all(VM, "VM").items() if ref in refs}
         found: dict[str, VM] = {}
         for ref in refs:
             try:

@@ -1,15 +1,16 @@
 """Reading a pool for steps, commands and rules: each answer is made of records read for it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TypeVar
 
 from orchestrator.xapi import nics, rows, sources, views
 from orchestrator.xapi.client import Client
+from orchestrator.xapi.nics import Tables
 from orchestrator.xapi.port import Port
 from orchestrator.xapi.records import HostMetrics, Sriov
 from orchestrator.xapi.sharing import Shared
 from orchestrator.xapi.sources import AllAtOnce, OneByOne
-from workflows.objects import NIC, VM, Condition, Disk, Host, Network, PoolFacts
+from workflows.objects import NIC, VM, Condition, Disk, Fabric, Guest, Host, Network, PoolFacts, Taking
 from workflows.ports import Gone, Transient
 from workflows.tasks import TaskOutcome
 
@@ -17,6 +18,15 @@ T = TypeVar("T")
 
 READINGS = 3
 FEW = 16
+
+
+def _is_real(row: rows.VM, _: object = None) -> bool:
+    return not (row.is_a_template or row.is_a_snapshot or row.is_control_domain)
+
+
+def _guest_tables(client: Client) -> tuple[dict[str, rows.VM], dict[str, rows.VIF]]:
+    vms = client.fetch(dict[str, rows.VM], "VM.get_all_records")
+    return vms, client.fetch(dict[str, rows.VIF], "VIF.get_all_records")
 
 
 class Reader(Port):
@@ -27,6 +37,7 @@ class Reader(Port):
         self._source = OneByOne(client, self._refs)
         # readings of whole tables are shared by those who ask at once: a hundred runs that begin together cost two of each
         self._tables = Shared(lambda: AllAtOnce(client))
+        self._guest_tables = Shared(lambda: _guest_tables(client))
         self._topology = Shared(lambda: sources.topology(client))
         self._pools = Shared(lambda: client.fetch(dict[str, rows.Pool], "pool.get_all_records"))
 
@@ -52,9 +63,31 @@ class Reader(Port):
         """VM.get_power_state, in one call."""
         return self._on("VM", uuid, lambda ref: self._client.fetch(str, "VM.get_power_state", ref))
 
+    def taking(self, vm: str, name: str, besides: Collection[str]) -> Taking:
+        """A snapshot of that name, by the VM's record and those of its snapshots that are not *besides*; the newest by its time."""
+
+        def act(ref: str) -> Taking:
+            row = self._client.fetch(rows.VM, "VM.get_record", ref)
+            unknown = [snapshot for snapshot in row.snapshots if self._refs.known_uuid(snapshot) not in besides]
+            taken = [found for found in map(self._snapshot, unknown) if found and found.name_label == name and found.uuid not in besides]
+            newest = max(taken, key=lambda found: found.snapshot_time, default=None)
+            return Taking(newest.uuid if newest else None, tuple(sorted(set(row.current_operations.values()))))
+
+        return self._on("VM", vm, act)
+
+    def _snapshot(self, ref: str) -> rows.VM | None:
+        try:
+            row = self._client.fetch(rows.VM, "VM.get_record", ref)
+        except Gone:
+            return None
+        self._refs.learn("VM", ref, row.uuid)
+        return row
+
     def facts(self) -> PoolFacts:
         """The pool itself."""
-        pool = self._pool()
+        return self._facts(self._pool())
+
+    def _facts(self, pool: rows.Pool) -> PoolFacts:
         return PoolFacts(
             uuid=pool.uuid,
             name=pool.name_label,
@@ -104,20 +137,48 @@ class Reader(Port):
 
     def vms(self) -> tuple[VM, ...]:
         """All real VMs, by name, from a reading of every table."""
-        return self._those(lambda row, _: not (row.is_a_template or row.is_a_snapshot or row.is_control_domain))
+        return self._of_all(_is_real)[0]
+
+    def census(self) -> tuple[tuple[VM, ...], tuple[Network, ...]]:
+        """All real VMs and all networks, each by name, of one reading."""
+        vms, source = self._of_all(_is_real)
+        return vms, self._networks(*source.topology)
+
+    def guests(self) -> tuple[Guest, ...]:
+        """All real VMs, by name, from their records and those of VIFs; VIFs and networks that went meanwhile are left out."""
+        vms, vifs = self._guest_tables.get()
+        found = [
+            Guest(
+                row.uuid,
+                row.name_label,
+                row.power_state,
+                row.blocked_operations,
+                tuple(self._networks_of(row, vifs)),
+                tuple(vifs[ref].MAC.lower() for ref in row.VIFs if ref in vifs),
+            )
+            for row in filter(_is_real, vms.values())
+        ]
+        return tuple(sorted(found, key=lambda guest: (guest.name, guest.uuid)))
+
+    def _networks_of(self, row: rows.VM, vifs: dict[str, rows.VIF]) -> Iterator[str]:
+        for ref in row.VIFs:
+            network = self._refs.uuid_if_there("network", vifs[ref].network) if ref in vifs else None
+            if network is not None:
+                yield network
 
     def marked(self) -> tuple[VM, ...]:
         """Those with a mark of ours, snapshots and templates too, by name, from a reading of every table."""
-        return self._those(views.is_marked)
+        return self._of_all(views.is_marked)[0]
 
-    def _those(self, wanted: Callable[[rows.VM, AllAtOnce], bool]) -> tuple[VM, ...]:
+    def _of_all(self, wanted: Callable[[rows.VM, AllAtOnce], bool]) -> tuple[tuple[VM, ...], AllAtOnce]:
+        """The VMs that are wanted, by name, and the reading that they are of."""
         for _ in range(READINGS):
             source = self._tables.get()
             try:
                 found = [views.vm(row, source) for row in source.vms.values() if wanted(row, source)]
             except Gone:
                 continue
-            return tuple(sorted(found, key=lambda vm: (vm.name, vm.uuid)))
+            return tuple(sorted(found, key=lambda vm: (vm.name, vm.uuid))), source
         raise Transient("POOL_CHANGES", (self.name,))
 
     def host(self, uuid: str) -> Host:
@@ -136,7 +197,12 @@ class Reader(Port):
         """All hosts, by name."""
         coordinator = self._pool().master
         metrics = self._client.fetch(dict[str, HostMetrics], "host_metrics.get_all_records")
-        found = self._client.fetch(dict[str, rows.Host], "host.get_all_records")
+        return self._hosts(self._all_hosts(), metrics, coordinator)
+
+    def _all_hosts(self) -> dict[str, rows.Host]:
+        return self._client.fetch(dict[str, rows.Host], "host.get_all_records")
+
+    def _hosts(self, found: dict[str, rows.Host], metrics: dict[str, HostMetrics], coordinator: str) -> tuple[Host, ...]:
         self._learn_vms(vm for row in found.values() for vm in row.resident_VMs)
         hosts = [
             views.host(
@@ -157,28 +223,44 @@ class Reader(Port):
 
     def _learn_vms(self, refs: Iterable[str]) -> None:
         """Where many uuids are to be asked for, they are asked for at once."""
-        if sum(not self._refs.has_uuid(ref) for ref in refs) > FEW:
+        if sum(self._refs.known_uuid(ref) is None for ref in refs) > FEW:
             for ref, row in self._client.fetch(dict[str, rows.VM], "VM.get_all_records").items():
                 self._refs.learn("VM", ref, row.uuid)
 
     def networks(self) -> tuple[Network, ...]:
         """All networks, by name."""
-        found, pifs, vlans = self._topology.get()
+        return self._networks(*self._topology.get())
+
+    @staticmethod
+    def _networks(found: dict[str, rows.Network], pifs: dict[str, rows.PIF], vlans: dict[str, rows.VLAN]) -> tuple[Network, ...]:
         seen = [views.network(row, is_sriov=sources.is_sriov(row, pifs, vlans)) for row in found.values()]
         return tuple(sorted(seen, key=lambda network: (network.name, network.uuid)))
 
     def nics(self) -> tuple[NIC, ...]:
         """All physical PIFs, by host and device."""
+        return nics.nics(self._nic_tables())
+
+    def _nic_tables(self) -> Tables:
         networks, pifs, vlans = self._topology.get()
-        return nics.nics(
-            nics.Tables(
-                pifs=pifs,
-                vlans=vlans,
-                networks=networks,
-                sriovs=self._client.fetch(dict[str, Sriov], "network_sriov.get_all_records"),
-                hosts=self._client.fetch(dict[str, rows.Host], "host.get_all_records"),
-                pcis=self._client.fetch(dict[str, rows.PCI], "PCI.get_all_records"),
-            )
+        return Tables(
+            pifs=pifs,
+            vlans=vlans,
+            networks=networks,
+            sriovs=self._client.fetch(dict[str, Sriov], "network_sriov.get_all_records"),
+            hosts=self._all_hosts(),
+            pcis=self._client.fetch(dict[str, rows.PCI], "PCI.get_all_records"),
+        )
+
+    def fabric(self) -> Fabric:
+        """The pool and what it consists of; hosts and their metrics are read last: what is said of a port is no newer than its host."""
+        tables = self._nic_tables()
+        metrics = self._client.fetch(dict[str, HostMetrics], "host_metrics.get_all_records")
+        pool = self._pool()
+        return Fabric(
+            facts=self._facts(pool),
+            hosts=self._hosts(tables.hosts, metrics, pool.master),
+            nics=nics.nics(tables),
+            networks=self._networks(tables.networks, tables.pifs, tables.vlans),
         )
 
     def task(self, ref: str) -> TaskOutcome:

@@ -99,9 +99,9 @@ class Refs:
         except Gone:
             return None
 
-    def has_uuid(self, ref: str) -> bool:
-        """Whether the uuid would cost no call."""
-        return self._uuids.get(ref) is not None
+    def known_uuid(self, ref: str) -> str | None:
+        """The uuid where it costs no call."""
+        return self._uuids.get(ref)
 
     def learn(self, kind: str, ref: str, uuid: str) -> str:
         """Remember both; the ref."""

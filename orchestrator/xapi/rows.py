@@ -73,6 +73,7 @@ class VDI(msgspec.Struct, frozen=True):
     is_a_snapshot: bool = False
     snapshots: list[str] = []
     VBDs: list[str] = []
+    other_config: dict[str, str] = {}
 
 
 class SR(msgspec.Struct, frozen=True):

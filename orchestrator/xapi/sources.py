@@ -94,7 +94,8 @@ class AllAtOnce:
         self.vifs = client.fetch(dict[str, rows.VIF], "VIF.get_all_records")
         self.pcis = client.fetch(dict[str, rows.PCI], "PCI.get_all_records")
         self.hosts = client.fetch(dict[str, rows.Host], "host.get_all_records")
-        self.networks, self._pifs, self._vlans = topology(client)
+        self.topology = topology(client)
+        self.networks, self._pifs, self._vlans = self.topology
 
     def vif(self, ref: str) -> rows.VIF:
         """A VIF."""

@@ -11,7 +11,7 @@ import XenAPI
 from pydantic import SecretStr
 
 from orchestrator.xapi import xml
-from orchestrator.xapi.connection import Connections, Cut, Line, NotConnected, NotSent
+from orchestrator.xapi.connection import Connections, Cut, Letter, Line, NotConnected, NotSent
 from orchestrator.xapi.decode import JSON
 from orchestrator.xapi.errors import NOT_REACHED, Unreachable
 from orchestrator.xapi.tls import Trust
@@ -77,9 +77,10 @@ class Transport:
             asked = float(params[-1])
             timeout = timeout if timeout > asked else asked + EVENT_MARGIN
         path, kind = ("/jsonrpc", "application/json") if as_json else ("/", "text/xml")
+        letter = Letter(path, self._written(method, params, as_json=as_json), kind, "" if only_reads(method) else method)
         fault: PoolError
         try:
-            return self._connections.post(path, self._written(method, params, as_json=as_json), kind, timeout, limits.line)
+            return self._connections.post(letter, timeout, limits.line)
         except NotConnected as error:
             fault = Unreachable(NOT_REACHED, (str(error),))
         except NotSent as error:

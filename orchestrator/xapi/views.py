@@ -69,9 +69,13 @@ def _of_record(row: rows.VM, source: Source) -> dict[str, Any]:
 
 
 def is_marked(row: rows.VM, source: Source) -> bool:
-    """Whether we have left something on the VM or snapshot: a note, our tag, a block, or a VIF on the parking network."""
+    """Whether we have left something on the VM or snapshot: a note, our tag, a block, or a VIF on the parking network.
+
+    The tag alone says so of a snapshot only: a VM has it from us beside the note of a snapshot (see `backup_snapshots.disinherit`), and
+    without that anybody may have put it there.
+    """
     said = [*row.other_config, *row.blocked_operations.values()]
-    if OURS in row.tags or any(text.startswith(f"{OURS}:") for text in said):
+    if (OURS in row.tags and row.is_a_snapshot) or any(text.startswith(f"{OURS}:") for text in said):
         return True
     return any(PARKING in source.network(source.vif(vif).network)[0].other_config for vif in row.VIFs)
 

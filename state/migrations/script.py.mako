@@ -1,4 +1,6 @@
 """${message}."""
+# Code of the version before works on beside this one: add tables, nullable columns and indexes, and take nothing away that it uses.
+# Then write the *oldest* of the migration before. Only when old code cannot go on leave it as it is: all is stopped for the upgrade then.
 
 import sqlalchemy as sa
 import sqlmodel
@@ -10,6 +12,7 @@ revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = ${repr(branch_labels)}
 depends_on = ${repr(depends_on)}
+oldest = ${repr(up_revision)}  # the oldest schema whose code can use the database after this
 
 
 def upgrade() -> None:

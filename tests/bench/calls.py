@@ -1,19 +1,23 @@
 """How many XenAPI calls a workflow makes for a VM, beside the least that would do the same with the same care.
 
 The pool is in this process and counts every call but the listener's (event.from) and those of sessions. *least* is what a careful script
-needs for one VM: it looks before and after it acts, leaves what must be known in the pool before it touches a VM, and destroys its tasks.
+needs for one VM, of one host for SR-IOV (`tests/bench/least.py`, with the reason for each call): it looks before and after it acts, leaves
+what must be known in the pool before it touches a VM, and destroys its tasks.
 *at_once*: calls per VM where several runs of the kind begin together and share readings of whole tables.
 """
 
 import collections
 import contextlib
 import json
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from orchestrator.config.load import load
 from orchestrator.simulator import SimulatedPool
@@ -23,8 +27,12 @@ from state import runs
 from state.run import ACTIVE, ENDED, Run, Status
 from state.store import Store
 from tests.bench import programs
-from workflows import assign, prepare, release
+from tests.bench.least import HOSTS, LEAST, Calls
+from tests.journey import scenes
+from tests.journey.scenes import Hands
+from workflows import assign, disable, enable, parking, prepare, put_right, release, starting
 from workflows.assign import Wish
+from workflows.backup_modes import GUARDED
 from workflows.objects import VM
 from workflows.outcome import Request
 
@@ -43,72 +51,14 @@ password = "{password}"
 
 [reclaim]
 grace = "2s"
+
+[backup]
+fallback_network = "Pool-wide network associated with eth0"
+
+[sriov.fast]
+network = "fast"
+ports = {{ device = "eth2" }}
 """
-
-Calls = dict[str, int]
-
-# Parts of the least. A VM here has one VIF that takes a VF and one disk; a halted one holds no device.
-VM_RUNS, VM_HALTED, VM_BARE = 4, 3, 1  # its record; its VIF and that one's network; its device
-OPERATION = {"look": 1, "begin": 1, "read and destroy the task": 2, "look again": 1}
-BLOCK = {"look at the blocks": 1, "block start and start_on": 2}
-UNBLOCK = {"look at the blocks again": 1, "unblock both": 2, "have the allowed operations computed": 1}
-MOVE = {"look at the VIF and its VM": 2, "VIF.move": 1}
-# The pool as a whole: sriovs, PIFs, VLANs, VIFs, networks, hosts, their metrics, PCIs, the pool, the time; each port's capacity, twice.
-PORTS = 10 + 2 * 2
-TABLES = {"pool": 1, "networks": 3, "all VMs": 7}
-
-LEAST: dict[str, tuple[Calls, Calls]] = {
-    "prepare-backup, online": (
-        {
-            "the VM": VM_RUNS, "its disk and SR": 4, "snapshot": sum(OPERATION.values()), "the snapshot's name": 1, "tag it": 1,
-            "note on it": 2, "its VIF": VM_HALTED, "note where it belongs": 2, "move": sum(MOVE.values()),
-        },
-        {"pool": TABLES["pool"], "networks": TABLES["networks"]},
-    ),
-    "prepare-backup, offline": (
-        {
-            "the VM": VM_RUNS, "its disk and SR": 4, "note in the pool": 2, "block": sum(BLOCK.values()),
-            "shutdown": sum(OPERATION.values()), "park": sum(MOVE.values()), "snapshot": sum(OPERATION.values()), "the snapshot's name": 1,
-            "back": sum(MOVE.values()), "unblock": sum(UNBLOCK.values()), "start": sum(OPERATION.values()), "tag it": 1, "note on it": 2,
-            "unblock the snapshot": sum(UNBLOCK.values()), "its VIF": VM_HALTED, "verify": VM_RUNS, "erase the note": 1,
-        },
-        {"pool": TABLES["pool"], "networks": TABLES["networks"], "ports": PORTS},
-    ),
-    "release-backup": ({"the snapshot": 1, "its disk": 2, "destroy both": 2}, {}),
-    "release-vf, running": (
-        {
-            "the VM": VM_RUNS, "block": sum(BLOCK.values()), "look, now that nobody else starts it": VM_RUNS,
-            "shutdown": sum(OPERATION.values()), "destroy": 1, "look": VM_BARE,
-            "unblock": sum(UNBLOCK.values()), "start": sum(OPERATION.values()), "verify": VM_BARE,
-        },
-        {},
-    ),
-    "assign-vf, running": (
-        {
-            "the VM": VM_BARE, "block": sum(BLOCK.values()), "shutdown": sum(OPERATION.values()), "MTU, create, uuid": 3,
-            "look": VM_HALTED, "unblock": sum(UNBLOCK.values()), "start": sum(OPERATION.values()), "verify": VM_RUNS,
-        },
-        {"pool": TABLES["pool"], "networks": TABLES["networks"], "all VMs": TABLES["all VMs"], "ports before and after": 2 * PORTS},
-    ),
-    "release-vf, halted": (
-        {
-            "the VM": VM_HALTED, "block": sum(BLOCK.values()), "look, now that nobody else starts it": VM_HALTED, "destroy": 1,
-            "look": VM_BARE, "unblock": sum(UNBLOCK.values()),
-        },
-        {},
-    ),
-    "assign-vf, halted": (
-        {
-            "the VM": VM_BARE, "where it could start": 1, "block": sum(BLOCK.values()), "MTU, create, uuid": 3, "look": VM_HALTED,
-            "unblock": sum(UNBLOCK.values()),
-        },
-        {"pool": TABLES["pool"], "networks": TABLES["networks"], "all VMs": TABLES["all VMs"], "ports": PORTS},
-    ),
-    "reclaim-vfs": (
-        {"whether the VM is there, before and after the grace period": 2},
-        {"ports: whether anything is in flight, and then whether the sum is right": 2 * PORTS},
-    ),
-}  # fmt: skip
 
 
 class Lab:
@@ -116,10 +66,11 @@ class Lab:
 
     def __init__(self, pool: SimulatedPool, config: Path) -> None:
         self.pool = pool
+        self.config = config
         self.made: collections.Counter[str] = collections.Counter()
         self.client = Client(load(config).pools["lab"])
         self.port = PoolPort(self.client)
-        self.store = Store(load(config).database_url, migrate=False)
+        self.store = Store(load(config).database_url)
         meet = pool.server.faults.meet
 
         def met(method: str, params: list[Any]) -> Any:
@@ -143,6 +94,22 @@ class Lab:
         assert not bad, bad
         return self.counted()
 
+    def put_right(self, vms: list[VM], method: str, given: list[tuple[str, ...]]) -> Calls:
+        """What the daemon's own runs for these VMs call after *method* was called with each of the parameters *given*."""
+        known = {run.id for run in self.runs()}
+        self.made.clear()
+        for parameters in given:
+            self.client.call(method, *parameters)
+        wanted = {f"vm:{vm.uuid}" for vm in vms}
+
+        def ended(found: list[Run]) -> bool:
+            mine = [run for run in found if run.id not in known and run.workflow == put_right.NAME and run.status is Status.DONE]
+            return wanted <= {run.subject for run in mine}
+
+        self.until(ended)
+        made = self.counted()
+        return {**made, method: made[method] - len(given)}
+
     def counted(self) -> Calls:
         return {method: count for method, count in self.made.items() if not method.startswith(BACKGROUND)}
 
@@ -163,11 +130,55 @@ class Lab:
 
 def run() -> dict[str, Any]:
     """For each workflow: calls for one VM alone, the least, their ratio, calls per VM of several at once, and the methods called most."""
-    with _lab(1) as lab:
-        alone = dict(_scenes(lab))
-    with _lab(SEVERAL) as lab:
-        several = dict(_scenes(lab))
+    found = []
+    for vms, hosts in ((1, HOSTS), (SEVERAL, SEVERAL)):
+        with _lab(vms) as lab:
+            figures = dict(_scenes(lab))
+        with _lab(vms, hosts) as lab:
+            figures |= dict(_scenes_of_hosts(lab))
+        with _lab(vms, daemon=False) as lab:
+            figures["recover"] = _recovered(lab)
+        found.append(figures)
+    alone, several = found
     return {name: _beside_least(name, alone[name], several[name]) for name in LEAST} | {"target": TARGET}
+
+
+def _scenes_of_hosts(lab: Lab) -> Iterator[tuple[str, Calls]]:
+    yield "enable-sriov", lab.all_at_once([enable.request("lab", "fast")])
+    yield "disable-sriov", lab.all_at_once([disable.request("lab", "fast")])
+
+
+def _recovered(lab: Lab) -> Calls:
+    """`vfo recover` with an empty database, where the runs of running VMs are lost in the middle of their backups."""
+    at, lost = Hands(lab.client), uuid4()
+    at.parking()
+    for vm in lab.vms():
+        scenes.lose(at, vm, lost)
+    lab.made.clear()
+    words = [sys.executable, "-m", "orchestrator", "recover", "--config", str(lab.config)]
+    subprocess.run(words, check=True, capture_output=True, timeout=PATIENCE)
+    return lab.counted()
+
+
+def _put_right(lab: Lab, vms: list[VM]) -> Iterator[tuple[str, Calls]]:
+    """What the daemon does by itself when the last VIF of a VM whose run is lost is parked, and when a VM is reverted to our snapshot."""
+    at, lost = Hands(lab.client), uuid4()
+    last: list[tuple[str, ...]] = []
+    for vm in vms:
+        at.port.note(vm.uuid, parking.NOTE, scenes.note(vm, lost, ran=True))
+        at.port.block(vm.uuid, GUARDED, starting.reason(lost))
+        lab.pool.halt_vm(vm.uuid)
+        last.append((at.ref("VIF", vm.vifs[0].uuid), at.ref("network", at.parking())))
+    yield "put-right, lost", lab.put_right(vms, "VIF.move", last)
+    lab.all_at_once([prepare.request("lab", vm, mode="offline", hold=timedelta(days=1), retention=timedelta()) for vm in vms])
+    snapshots = [at.ref("VM", at.port.vm(vm.uuid).snapshots[-1]) for vm in vms]
+    yield "put-right, reverted", lab.put_right(vms, "VM.revert", [(ref,) for ref in snapshots])
+    with lab.store.write() as session:
+        for run in runs.listed(session):
+            runs.approve(session, run.id, now=datetime.now(UTC), by="the benchmark")
+    lab.until(lambda found: all(run.status in ENDED for run in found))
+    for vm in vms:
+        lab.client.call("VM.start", at.ref("VM", vm.uuid), False, False)
 
 
 def _scenes(lab: Lab) -> Iterator[tuple[str, Calls]]:
@@ -175,13 +186,15 @@ def _scenes(lab: Lab) -> Iterator[tuple[str, Calls]]:
     lab.all_at_once([prepare.request("lab", vms[0], mode="online", hold=timedelta(), retention=timedelta())])  # makes the parking network
     lab.until(lambda found: all(run.status in ENDED for run in found))
     network = next(one.uuid for one in lab.port.networks() if one.name == "SR-IOV")
-    for mode in ("online", "offline"):
+    for mode in ("online", "offline", "failover"):
         began = [prepare.request("lab", vm, mode=mode, hold=HOLD, retention=timedelta()) for vm in vms]
         yield f"prepare-backup, {mode}", lab.all_at_once(began)
         lab.made.clear()
         lab.until(lambda found: all(run.status in ENDED for run in found))
-        if mode == "offline":
-            yield "release-backup", lab.counted()
+        if mode != "online":
+            yield f"release-backup, {mode}", lab.counted()
+    yield from _put_right(lab, vms)
+    vms = [lab.port.vm(vm.uuid) for vm in vms]
     yield "release-vf, running", lab.all_at_once(release.request("lab", vm, (), "now") for vm in vms)
     yield "assign-vf, running", lab.all_at_once(_assign(vm, network) for vm in vms)
     for vm in vms:
@@ -204,7 +217,7 @@ def _assign(vm: VM, network: str) -> Request:
 
 
 def _beside_least(name: str, alone: Calls, several: Calls) -> dict[str, Any]:
-    least = sum(sum(part.values()) for part in LEAST[name])
+    least = sum(part.calls * part.times for part in LEAST[name])
     calls = sum(alone.values())
     most = sorted(alone.items(), key=lambda pair: -pair[1])[:8]
     return {
@@ -217,22 +230,28 @@ def _beside_least(name: str, alone: Calls, several: Calls) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _lab(vms: int) -> Iterator[Lab]:
+def _lab(vms: int, hosts: int = HOSTS, *, daemon: bool = True) -> Iterator[Lab]:
     """Twice as many VMs, half of which run with a VF."""
-    pool = SimulatedPool(hosts=2, vfs=16, vms=2 * vms, speed=SPEED)
+    pool = SimulatedPool(hosts=hosts, vfs=16, vms=2 * vms, speed=SPEED)
     with pool, tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "vfo.toml")
         config.write_text(CONFIG.format(url=pool.url, user=pool.user, password=pool.password))
         config.chmod(0o600)
-        with programs.running("orchestrator", "serve", "--config", str(config)) as process:
-            assert process.stdout
-            assert process.stdout.readline(), "vfo serve did not start"
-            time.sleep(QUIET)  # what a daemon looks at when it starts is no run's
+        with _serving(config) if daemon else contextlib.nullcontext():
             lab = Lab(pool, config)
             try:
                 yield lab
             finally:
                 lab.close()
+
+
+@contextlib.contextmanager
+def _serving(config: Path) -> Iterator[None]:
+    with programs.running("orchestrator", "serve", "--config", str(config)) as process:
+        assert process.stdout
+        assert process.stdout.readline(), "vfo serve did not start"
+        time.sleep(QUIET)  # what a daemon looks at when it starts is no run's
+        yield
 
 
 if __name__ == "__main__":

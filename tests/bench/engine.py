@@ -17,6 +17,7 @@ from typing import Any
 from orchestrator.broker import Broker
 from orchestrator.engine.engine import Engine
 from plugins.values import Happening
+from state.clock import Clock
 from state.store import Store
 from workflows.outcome import DONE, Outcome, Request
 from workflows.policy import Policy
@@ -33,10 +34,10 @@ WORKERS = 8
 def run() -> dict[str, Any]:
     """Medians of interleaved rounds: workflows a second, and the two ratios that count, each taken within its round."""
     figures: dict[str, list[float]] = {"raw": [], "ours": [], "dbos": []}
-    with tempfile.TemporaryDirectory() as folder, _dbos(Path(folder)) as theirs:
+    with tempfile.TemporaryDirectory() as folder, dbos(f"sqlite:///{folder}/dbos.db") as theirs:
         for number in range(ROUNDS):
             raw = _raw(Path(folder) / f"raw{number}.db", OURS)
-            ours = _ours(Path(folder) / f"ours{number}.db", OURS)
+            ours = rate(f"sqlite:///{Path(folder)}/ours{number}.db", OURS)
             figures["raw"].append(raw)
             figures["ours"].append(ours)
             figures["dbos"].append(theirs(THEIRS) if theirs else float("nan"))
@@ -47,15 +48,15 @@ def run() -> dict[str, Any]:
     return {**medians, "of_raw": round(of_raw, 2), "times_dbos": round(times_dbos, 1)}
 
 
-def _ours(path: Path, count: int) -> float:
+def rate(url: str, count: int, broker_url: str = "embedded://") -> float:
     """Submit, message, claim, five records: each a transaction of its own, all through the product's own path."""
     ended = threading.Semaphore(0)
 
     def announce(_: Happening) -> None:
         ended.release()
 
-    store = Store(f"sqlite:///{path}")
-    engine = Engine(store, Broker(), {"empty": _workflow()}, lambda run, now: _world(run.id, now, announce), announce)
+    store, broker = Store(url), Broker(broker_url)
+    engine = Engine(store, broker, {"empty": _workflow()}, lambda run, now: world(run.id, now, announce), announce, Clock(store))
     engine.start(WORKERS)
     begun = time.perf_counter()
     for number in range(count):
@@ -64,6 +65,7 @@ def _ours(path: Path, count: int) -> float:
         ended.acquire()
     took = time.perf_counter() - begun
     engine.stop()
+    broker.close()
     store.close()
     return count / took
 
@@ -80,7 +82,8 @@ def _workflow() -> Workflow:
     return Workflow("empty", "Nothing, five times", tuple(step(f"step_{number}") for number in range(STEPS)))
 
 
-def _world(run_id: uuid.UUID, now: datetime, announce: Callable[[Happening], None]) -> World:
+def world(run_id: uuid.UUID, now: datetime, announce: Callable[[Happening], None]) -> World:
+    """What a step is given that wants nothing of it."""
     nothing: Any = None
     return World(run_id=run_id, title="", now=now, pool=nothing, ledger=nothing, policy=Policy(), announce=announce)
 
@@ -144,8 +147,8 @@ def _at(later: float = 0) -> str:
 
 
 @contextlib.contextmanager
-def _dbos(folder: Path) -> Iterator[Callable[[int], float] | None]:
-    """DBOS in its default configuration, called from as many threads as we have workers; None where it is not installed."""
+def dbos(url: str) -> Iterator[Callable[[int], float] | None]:
+    """DBOS at *url*, in its default configuration, called from as many threads as we have workers; None where it is not installed."""
     try:
         from dbos import DBOS
     except ImportError:
@@ -153,9 +156,8 @@ def _dbos(folder: Path) -> Iterator[Callable[[int], float] | None]:
         yield None
         return
     logging.getLogger("dbos").setLevel(logging.ERROR)
-    DBOS(
-        config={"name": "bench", "system_database_url": f"sqlite:///{folder / 'dbos.db'}", "log_level": "ERROR", "run_admin_server": False}
-    )
+    config: Any = {"name": "bench", "system_database_url": url, "log_level": "ERROR", "run_admin_server": False}
+    DBOS(config=config)
 
     @DBOS.step()
     def empty() -> None:

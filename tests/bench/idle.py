@@ -26,9 +26,9 @@ def run() -> dict[str, Any]:
             daemon = _start("serve", "--config", str(config))
             _line(daemon)
             time.sleep(5)
-            before, began = _cpu(daemon.pid), time.monotonic()
+            before, began = cpu(daemon.pid), time.monotonic()
             time.sleep(SECONDS)
-            fraction = (_cpu(daemon.pid) - before) / (time.monotonic() - began)
+            fraction = (cpu(daemon.pid) - before) / (time.monotonic() - began)
             return {"vms": VMS, "cpu_fraction": round(fraction, 5), "resident_mb": round(_resident(daemon.pid), 1)}
         finally:
             for process in (daemon, simulator):
@@ -46,7 +46,8 @@ def _line(process: subprocess.Popen[bytes]) -> bytes:
     return process.stdout.readline()
 
 
-def _cpu(pid: int) -> float:
+def cpu(pid: int) -> float:
+    """Seconds of CPU that the process has had."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 

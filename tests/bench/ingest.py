@@ -3,7 +3,6 @@
 import http.client
 import statistics
 import time
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,12 +11,12 @@ import orjson
 from pydantic import SecretStr
 
 from orchestrator.listener import records
-from orchestrator.listener.causes import Cause
 from orchestrator.listener.holdings import Holding
 from orchestrator.listener.keeper import Keeper
 from orchestrator.listener.meters import Meters
 from orchestrator.listener.objects import ObjectFeed
 from orchestrator.listener.settings import ListenerSettings
+from orchestrator.listener.settlement import Settlement
 from orchestrator.listener.stream import Turn
 from orchestrator.xapi.client import Client
 from orchestrator.xapi.settings import PoolSettings
@@ -35,7 +34,7 @@ class Nothing:
         """Nothing is known."""
         return {}
 
-    def write(self, put: Sequence[Holding], gone: Mapping[str, Cause | None], *, now: datetime) -> None:
+    def write(self, found: Settlement, *, now: datetime) -> None:
         """Nothing is kept."""
 
 

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 
@@ -22,9 +23,14 @@ def running(module: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextlib.contextmanager
-def simulator(**options: int) -> Iterator[dict[str, Any]]:
+def simulator(*flags: str, **options: int) -> Iterator[dict[str, Any]]:
     """A simulated pool; where it is and who may log in, as it says itself."""
-    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    words = [*flags, *(word for name, value in options.items() for word in (f"--{name}", str(value)))]
     with running("orchestrator.simulator", *words) as process:
         assert process.stdout
         yield json.loads(process.stdout.readline())
+
+
+def size_of(folder: Path) -> int:
+    """The bytes of all files below; 0 where there is no folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

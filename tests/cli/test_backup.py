@@ -1,9 +1,13 @@
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from state import runs
+from state.store import Store
 from tests.cli.conftest import Vfo
+from workflows.outcome import Request
 
 
 @pytest.fixture
@@ -47,6 +51,26 @@ def test_what_is_not_held_cannot_be_released(vfo: Vfo, names: list[str]) -> None
     assert (said.code, "is being prepared: `vfo run " in said.err) == (1, True)
 
 
+def test_a_release_is_planned_and_then_named(vfo: Vfo, names: list[str], tmp_path: Path) -> None:
+    """Its run is there already: `--dry-run` leaves it, without that its id is printed and it is approved."""
+    uuid = vfo("backup", "prepare", names[0], "--json").json[0]["subject"].removeprefix("vm:")
+    data = {"vm": uuid, "vm_name": names[0], "snapshot": "s", "vifs": [], "failed_over": False, "retention": 3600.0}
+    store = Store(f"sqlite:///{tmp_path}/vfo.sqlite3")
+    with store.write() as session:
+        held, _ = runs.create(session, Request("release-backup", "lab", "snapshot:s", f"VM {names[0]}", data), now=datetime.now(UTC))
+    store.close()
+    (plan,) = vfo("backup", "release", names[0], "--dry-run", "--json").json
+    assert plan["sentences"] == [
+        "end the hold: the product is done",
+        "keep the snapshot for 1:00:00",
+        "destroy the snapshot with its disks",
+    ]
+    assert vfo("run", str(held.id), "--json").json["approved_by"] is None
+    said = vfo("backup", "release", names[0])
+    assert (said.code, f"run {held.id}: release-backup of VM {names[0]}" in said.out) == (0, True), said
+    assert vfo("run", str(held.id), "--json").json["approved_by"]
+
+
 def test_nothing_is_recovered_where_nothing_of_ours_is(vfo: Vfo, names: list[str]) -> None:
     """Said in a sentence, and as an empty list."""
     said = vfo("recover")
@@ -75,6 +99,7 @@ def test_wrong_input_is_exit_code_2(vfo: Vfo, names: list[str], words: tuple[str
     ("written", "says"),
     [
         ('needs = "job"', "needs fallback_network"),
+        ("memory = true", "memory = true: it means mode failover, which needs fallback_network"),
         ('no_vf = ["hope"]', "no_vf"),
         ('shutdown = "soft"', "shutdown"),
         ("retention = 1.5x", "vfo.toml"),

@@ -57,6 +57,16 @@ def test_an_approval_is_noted_with_the_name_of_who_gave_it(vfo: Vfo, configured:
     assert [entry["message"] for entry in shown["history"]] == [f"approved by {shown['approved_by']}"]
 
 
+def test_the_cluster_without_a_process(vfo: Vfo, configured: dict[str, Any]) -> None:
+    """That nobody serves is said in words and as JSON, with exit code 1; there is nothing to send again."""
+    answer = vfo("cluster", "status")
+    assert answer.code == 1
+    assert "amiss: no process serves" in answer.out
+    found = vfo("cluster", "status", "--json").json
+    assert (found["processes"], found["leases"], found["due"]) == ([], [], 0)
+    assert vfo("cluster", "requeue", "--json").json == {"sent": 0}
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -67,6 +77,8 @@ def test_an_approval_is_noted_with_the_name_of_who_gave_it(vfo: Vfo, configured:
         (("workflow", "show", "magic"), "workflow 'magic': there is none of that name; there are "),
         (("doctor", "--config", "gone.toml"), "gone.toml: there is no such file"),
         (("serve", "--config", "gone.toml"), "gone.toml: there is no such file"),
+        (("serve", "--role", "worker"), "database.url: SQLite is for one process"),
+        (("serve", "--role", "butler"), "'butler' is not one of 'listener', 'scheduler', 'worker'"),
         (("simulate", "--hosts", "0"), "'--hosts'"),
     ],
 )
@@ -108,6 +120,16 @@ def test_doctor_finds_a_healthy_pool_healthy(vfo: Vfo, configured: dict[str, Any
     assert [row["subject"] for row in answer.json if row["level"] == "warn"] == ["TLS"]
 
 
+def test_doctor_makes_no_database_and_says_when_one_cannot_be_read(vfo: Vfo, configured: dict[str, Any], tmp_path: Path) -> None:
+    """It examines; what a database of another version remembers is not known, which is no failure."""
+    assert vfo("doctor", "--json").code == 0
+    rows = tmp_path / "vfo.sqlite3"
+    assert not rows.exists()
+    rows.touch()
+    answer = vfo("doctor", "--json")
+    assert (answer.code, [row["subject"] for row in answer.json if row["level"] == "warn"]) == (0, ["TLS", "database"])
+
+
 def test_doctor_fails_with_exit_code_1_and_what_to_do(vfo: Vfo, tmp_path: Path) -> None:
     """A pool that cannot be reached is a finding like any other."""
     (tmp_path / "vfo.toml").write_text('[pools.lab]\nurl = "http://127.0.0.1:1"\npassword = "x"\n')
@@ -130,7 +152,7 @@ def test_an_ambiguous_id_names_the_runs_it_fits(vfo: Vfo, configured: dict[str, 
     store = Store(f"sqlite:///{tmp_path}/vfo.sqlite3")
     with store.write() as session:
         for number, run_id in enumerate(ids):
-            wanted = {"workflow": "reclaim-vfs", "pool": "lab", "subject": f"vm:{number}", "title": "VM"}
+            wanted: dict[str, Any] = {"workflow": "reclaim-vfs", "pool": "lab", "subject": f"vm:{number}", "title": "VM"}
             session.add(Run(id=run_id, due_at=NOON, created_at=NOON, updated_at=NOON, **wanted))
     store.close()
     answer = vfo("run", "abcd", "cancel")
@@ -179,3 +201,22 @@ def test_version_and_the_workflow_tables(vfo: Vfo) -> None:
     assert [row["name"] for row in vfo("workflow", "list", "--json").json] == list(WORKFLOWS)
     assert vfo("workflow", "show", "reclaim-vfs", "--mermaid").out.startswith("stateDiagram-v2")
     assert "forget_our_traces" in vfo("workflow", "show", "reclaim-vfs").out
+
+
+@pytest.mark.parametrize(
+    ("network", "says"),
+    [
+        ("LAN", "[backup] fallback_network: pool lab has no network of that name or uuid"),
+        ("SR-IOV", "[backup] fallback_network: in pool lab it is no ordinary network"),
+    ],
+)
+def test_the_doctor_warns_of_a_fallback_network_that_a_pool_has_not(
+    vfo: Vfo, configured: dict[str, Any], tmp_path: Path, network: str, says: str
+) -> None:
+    """By its name, with the pool and what to write; without the setting there is nothing to say."""
+    assert [row for row in vfo("doctor", "--json").json if "fallback_network" in row["text"]] == []
+    config = tmp_path / "vfo.toml"
+    config.write_text(f'{config.read_text()}[backup]\nfallback_network = "{network}"\n')
+    (row,) = [row for row in vfo("doctor", "--json").json if "fallback_network" in row["text"]]
+    assert (row["level"], row["pool"], row["subject"], row["text"]) == ("warn", "lab", f"network {network}", says)
+    assert "[backup] fallback_network" in row["advice"]

@@ -14,6 +14,7 @@ from orchestrator.engine.timing import Timing
 from state.run import Run, Status
 from state.store import Store
 from tests.engine.machine import Act, step, workflow, world_of
+from tests.services import sqlite
 from workflows.outcome import DONE, Request, Stuck, Wait
 from workflows.plan import Plan
 
@@ -24,7 +25,7 @@ Serving = Callable[..., Store]
 @pytest.fixture
 def serving(tmp_path: Path) -> Iterator[Serving]:
     """A daemon's engine that works on runs of one workflow; its rows."""
-    store = Store(f"sqlite:///{tmp_path / 'vfo.db'}")
+    store = sqlite.store(tmp_path / "vfo.db")
     made: list[Engine] = []
 
     def serve(*actions: Act) -> Store:
@@ -42,7 +43,7 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
 
 def test_the_ids_are_printed_and_nothing_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a daemon too; a second start on the same subject names the run that is there."""
-    store = Store(f"sqlite:///{tmp_path / 'vfo.db'}")
+    store = sqlite.store(tmp_path / "vfo.db")
     start.start(store, [REQUEST], wait=False, as_json=True)
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["created"], row["status"], row["title"]) == (True, "ready", "VM web-01")

@@ -22,6 +22,10 @@ def test_rules_are_read_as_they_are_followed(tmp_path: Path) -> None:
     text = """
 [assignment]
 full = "wait"
+qos_kbps = 8192
+[maintenance.night]
+schedule = "0 2 * * *"
+duration = "1h"
 [[assign]]
 tag = "fast"
 network = "SR-IOV"
@@ -33,12 +37,18 @@ pool = "lab"
 when = "now"
 force_shutdown = true
 grace = "1m"
+[[assign]]
+tag = "slow"
+network = "SR-IOV"
+when = "window:night"
+qos_kbps = 1024
 """
     config = loaded(tmp_path, POOL + text)
-    assert bootstrap.policy(config).assignment.full == "wait"
+    assert bootstrap.policy(config).assignment == AssignmentPolicy("wait", qos_kbps=8192)
     assert [rule.rule() for rule in config.settings.assign] == [
         Rule("fast", "SR-IOV", "", None, "next-halt", force=False, grace=timedelta(seconds=15)),
         Rule("faster", "SR-IOV", "vlan 7", "lab", "now", force=True, grace=timedelta(minutes=1)),
+        Rule("slow", "SR-IOV", "", None, "window:night", force=False, grace=timedelta(seconds=15), qos_kbps=1024),
     ]
 
 
@@ -50,7 +60,12 @@ grace = "1m"
         ('[[assign]]\ntag = ""\nnetwork = "n"', "assign.0.tag"),
         ('[[assign]]\ntag = "t"\nnetwork = "n"\npool = "attic"', "assign, table 1: pool = 'attic': there is no pool of that name"),
         ('[[assign]]\ntag = "t"\nnetwork = "n"\nwhen = "window"', "there is no table [maintenance.NAME]"),
-        ('[[assign]]\ntag = "t"\nnetwork = "n"\nwhen = "soon"', "assign.0.when"),
+        ('[[assign]]\ntag = "t"\nnetwork = "n"\nwhen = "soon"', 'when = "soon": write now, next-halt, window or window:NAME'),
+        (
+            '[maintenance.night]\nschedule = "0 2 * * *"\nduration = "1h"\n[[assign]]\ntag = "t"\nnetwork = "n"\nwhen = "window:nights"',
+            'assign, table 1: when = "window:nights": there is no table [maintenance.nights]: there is night',
+        ),
+        ("[assignment]\nqos_kbps = -1", "assignment.qos_kbps"),
     ],
 )
 def test_a_rule_that_cannot_be_followed_is_told(tmp_path: Path, text: str, says: str) -> None:

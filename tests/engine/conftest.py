@@ -5,12 +5,13 @@ import pytest
 
 from state.store import Store
 from tests.engine.machine import Machine
+from tests.services import sqlite
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     """A store of the test's own."""
-    opened = Store(f"sqlite:///{tmp_path / 'vfo.db'}")
+    opened = sqlite.store(tmp_path / "vfo.db")
     yield opened
     opened.close()
 
@@ -19,3 +20,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def machine(store: Store) -> Machine:
     """An engine whose time and worker the test turns by hand."""
     return Machine(store)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A store of the test's own, of each kind."""
+    opened = Store(sqlite.database(tmp_path / "vfo.db") if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
+    yield opened
+    opened.close()

@@ -11,6 +11,7 @@ import functools
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from orchestrator.engine.worker import Worker
 from state.run import ACTIVE, Run
 from tests.engine.machine import Machine
 from workflows.outcome import Outcome
@@ -20,6 +21,13 @@ from workflows.world import World
 
 class Death(BaseException):
     """The process dies here: nothing may catch it, record anything, or give the run back."""
+
+
+class DiesRecorded(Worker):
+    """A worker that dies as soon as what a step came to is committed: nothing that would follow happens."""
+
+    def _tell(self, run: Run) -> None:
+        raise Death
 
 
 @dataclass

@@ -6,24 +6,25 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from orchestrator import broker
+from orchestrator import broker, embedded
 from orchestrator.broker import Acknowledge, Broker
 from tests.engine.waiting import until
+from tests.services.rabbit import Rabbit
 
-KINDS = ("embedded://",)
+KINDS = ("embedded", "amqp")
 
 
 @pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    """The URL of one kind."""
-    url: str = request.param
-    return url
+def url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty broker of each kind."""
+    return "embedded://" if request.param == "embedded" else str(request.getfixturevalue("rabbit_url"))
 
 
 @pytest.fixture
-def messages(kind: str) -> Iterator[Broker]:
+def messages(url: str) -> Iterator[Broker]:
     """A broker of that kind, empty."""
-    made = Broker(kind)
+    made = Broker(url)
+    until(lambda: not made.problem())
     yield made
     made.close()
 
@@ -67,7 +68,7 @@ def test_what_is_published_is_consumed_once(messages: Broker) -> None:
     until(lambda: len(consumers.got) >= 300)
     consumers.end()
     assert sorted(consumers.got) == sorted(ids)
-    assert messages.pending() == 0
+    until(lambda: messages.pending() == 0)
 
 
 def test_messages_come_in_their_order(messages: Broker) -> None:
@@ -117,7 +118,7 @@ def test_what_was_not_acknowledged_comes_to_somebody_else(messages: Broker) -> N
 
 def test_an_idle_consumer_is_woken_by_a_message(messages: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     """It sleeps until there is one, and does not find it by looking from time to time."""
-    monkeypatch.setattr(broker, "LOOK_UP", 3600.0)
+    monkeypatch.setattr(embedded, "LOOK_UP", 3600.0)
     consumers = Consumers(messages, 2)
     for number in range(20):
         messages.publish([uuid4()])
@@ -139,7 +140,7 @@ def test_a_message_that_holds_no_run_is_thrown_away(messages: Broker) -> None:
     consumers = Consumers(messages, 1)
     until(lambda: consumers.got == [run_id])
     consumers.end()
-    assert messages.pending() == 0
+    until(lambda: messages.pending() == 0)
 
 
 def test_a_broker_says_whether_it_answers(messages: Broker) -> None:
@@ -150,15 +151,31 @@ def test_a_broker_says_whether_it_answers(messages: Broker) -> None:
         messages.check()
 
 
-def test_brokers_do_not_share_messages(kind: str, messages: Broker) -> None:
+def test_brokers_do_not_share_messages() -> None:
     """Two engines in one process are two worlds, unless their URL says otherwise."""
-    other = Broker(kind)
+    one, other = Broker(), Broker()
     other.publish([uuid4()])
-    assert (messages.pending(), other.pending()) == (0, 1)
+    assert (one.pending(), other.pending()) == (0, 1)
+    one.close()
     other.close()
 
 
-@pytest.mark.parametrize("url", ["amqp://guest:secret@localhost//", "nonsense", ""])
+def test_who_has_the_same_url_shares_messages(rabbit_node: Rabbit, rabbit_url: str) -> None:
+    """Brokers of several processes are one; another virtual host is another world."""
+    urls = [rabbit_url, rabbit_url, *rabbit_node.urls[1:]]
+    one, same, *others = [Broker(one) for one in urls]
+    run_id = uuid4()
+    one.publish([run_id])
+    until(lambda: same.pending() == 1)
+    assert [other.pending() for other in others] == [0] * len(others)
+    consumers = Consumers(same, 1)
+    until(lambda: consumers.got == [run_id])
+    consumers.end()
+    for made in (one, same, *others):
+        made.close()
+
+
+@pytest.mark.parametrize("url", ["redis://guest:secret@localhost/", "nonsense", ""])
 def test_a_kind_that_is_not_there_is_named(url: str) -> None:
     """Without the password of the URL."""
     with pytest.raises(broker.Unusable, match="no broker of kind") as raised:

@@ -105,7 +105,7 @@ def test_a_short_wait_is_kept_to_the_moment(plant: Plant) -> None:
 
 
 def test_a_step_that_takes_longer_than_the_lease_is_not_done_twice(plant: Plant) -> None:
-    """The heartbeat keeps it, so that nobody else begins it."""
+    """The heartbeat keeps it, so that nobody else begins it (story 53)."""
     go, began = threading.Event(), []
 
     def long(world: World, _: Data) -> Outcome:

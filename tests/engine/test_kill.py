@@ -66,7 +66,7 @@ def _done(store: Store) -> int:
 
 
 def test_killing_the_process_again_and_again_loses_nothing(store: Store, tmp_path: Path) -> None:
-    """All runs end done, each step of each is recorded once, and nothing is stuck."""
+    """All runs end done, each step of each is recorded once, and nothing is stuck (story 54)."""
     folder = tmp_path / "world"
     folder.mkdir()
     with store.write() as session:

@@ -6,11 +6,12 @@ from uuid import uuid4
 import pytest
 
 from orchestrator.ledger import PoolLedger
-from state import inventory
+from state import inventory, promises
 from state.inventory import KnownVM
 from state.store import Store
 from tests.engine.machine import START
-from workflows.ports import Ledger, PortAccount, PortLook, User
+from workflows.accounts import Ledger, PortAccount
+from workflows.ports import PortLook, User
 
 ONE, TWO = uuid4(), uuid4()
 USER = User(vm="vm", vm_name="web", vif="vif", device="0")
@@ -123,8 +124,8 @@ def test_the_last_vf_is_promised_once(ledger: PoolLedger) -> None:
     assert not ledger.promise(look, "b", 1, TWO)
     assert ledger.promised_to("a") == {"s1": 1}
     assert ledger.account(look).promised == 1
-    ledger.keep("a")
-    ledger.keep("a")
+    ledger.keep("a", ONE)
+    ledger.keep("a", ONE)
     assert (ledger.promised_to("a"), ledger.account(look).promised) == ({}, 0)
     assert ledger.promise(look, "b", 1, TWO)
 
@@ -139,14 +140,43 @@ def test_a_vm_is_promised_the_vf_that_it_holds(ledger: PoolLedger) -> None:
     assert not ledger.promise(off, "b", 1, TWO)
 
 
-def test_a_promise_is_replaced_and_taken_over(ledger: PoolLedger) -> None:
-    """The same VM on the same port, whichever run asks: promises do not add up, and one that cannot be raised stays as it was."""
+def test_a_run_s_promise_is_replaced(ledger: PoolLedger) -> None:
+    """The same run and VM on the same port: promises do not add up, and one that cannot be raised stays as it was."""
     look = replace(LOOK, remaining=2)
     assert ledger.promise(look, "a", 2, ONE)
-    assert ledger.promise(look, "a", 1, TWO)
+    assert ledger.promise(look, "a", 1, ONE)
     assert ledger.promise(look, "b", 1, TWO)
     assert not ledger.promise(look, "a", 2, ONE)
     assert (ledger.promised_to("a"), ledger.account(look).promised) == ({"s1": 1}, 2)
+
+
+def test_of_several_runs_that_promise_one_vm_the_highest_counts(ledger: PoolLedger) -> None:
+    """Each promises all that the VM will take; what the one promised is no less there for the other."""
+    look = replace(LOOK, remaining=2)
+    assert ledger.promise(look, "a", 2, ONE)
+    assert ledger.promise(look, "a", 1, TWO)
+    assert (ledger.promised_to("a"), ledger.promised_to("a", TWO), ledger.account(look).promised) == ({"s1": 2}, {"s1": 1}, 2)
+
+
+def test_a_run_s_end_leaves_what_another_promised(ledger: PoolLedger) -> None:
+    """Of two runs that wait for one VM the first that ends does not give the other's VF away; of a VM that is gone all go."""
+    look = replace(LOOK, remaining=1)
+    assert ledger.promise(look, "a", 1, ONE)
+    assert ledger.promise(look, "a", 1, TWO)
+    ledger.keep("a", ONE)
+    assert not ledger.promise(look, "b", 1, ONE)
+    assert ledger.promise(look, "a", 1, ONE)
+    ledger.keep("a")
+    assert ledger.promised_to("a") == {}
+
+
+def test_a_vm_that_starts_is_counted_once(ledger: PoolLedger) -> None:
+    """Its VFs are reserved and not free any more, so its promise keeps no others from being taken."""
+    assert ledger.promise(replace(LOOK, remaining=2), "a", 1, ONE)
+    look = replace(LOOK, remaining=1, starting=(User("a", "web", "vif", "0"),))
+    assert ledger.account(look).promised == 0
+    assert ledger.promise(look, "b", 1, TWO)
+    assert not ledger.promise(look, "c", 1, TWO)
 
 
 def test_what_is_promised_to_a_vm_that_is_gone_is_forgotten(ledger: PoolLedger) -> None:
@@ -163,3 +193,15 @@ def test_pools_do_not_see_each_other_s_ports(store: Store, ledger: PoolLedger) -
     other = PoolLedger(store, "q")
     assert other.hold_leaks("s1", 1, TWO) == 1
     assert other.learn(replace(LOOK, remaining=1)) == PortAccount(total=2, leaked=1, promised=0)
+
+
+def test_a_promise_that_was_made_anew_is_not_withdrawn(store: Store) -> None:
+    """Between the look at who is over and the withdrawal somebody has taken the run up again."""
+    assert PoolLedger(store, "p", lambda: START).promise(LOOK, "vm", 1, ONE)
+    with store.read() as session:
+        (seen,) = promises.of_pool(session, "p")
+    assert PoolLedger(store, "p", lambda: START + timedelta(seconds=1)).promise(LOOK, "vm", 1, ONE)
+    with store.write() as session:
+        (now,) = promises.of_pool(session, "p")
+        assert not promises.withdraw(session, seen)
+        assert promises.withdraw(session, now)

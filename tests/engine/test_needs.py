@@ -9,6 +9,7 @@ from orchestrator.views import runs as view
 from plugins.errors import GiveUp
 from state import claims, holds
 from state.run import Status
+from state.store import Store
 from tests.engine import crashes
 from tests.engine.machine import Act, Machine, step, workflow
 from workflows.outcome import DONE, Need, Outcome, Request, Stuck, Wait, wake_on_approval
@@ -16,6 +17,12 @@ from workflows.workflow import Data
 from workflows.world import World
 
 CIRCLE = (("a", "b"), ("b", "c"), ("c", "a"))
+
+
+@pytest.fixture
+def store(either_store: Store) -> Store:
+    """Of each kind: what a worker does to a run does not depend on it."""
+    return either_store
 
 
 def needs(*things: str) -> Act:
@@ -242,3 +249,88 @@ def test_an_approval_while_the_step_looks_is_not_lost(machine: Machine) -> None:
     run_id = submit(machine, "x", step("ask", asks))
     assert machine.turn(run_id).due_at == machine.now
     assert machine.turn(run_id).status is Status.DONE
+
+
+def lets_go(*things: str, until: dict[str, bool]) -> Act:
+    """Lets go of the things, and waits until the test says so."""
+
+    def act(world: World, data: Data) -> Outcome:
+        if until.get("go on"):
+            data["still"] = sorted(world.held)
+            return DONE
+        return Wait("for the test", at_most=timedelta(seconds=1), lets_go=things)
+
+    return act
+
+
+def test_what_is_let_go_others_have_at_once(machine: Machine, told: dict[str, bool]) -> None:
+    """Whoever waits for it is woken by the same record; the rest stays with the run."""
+    first = submit(
+        machine,
+        "first",
+        step("take", needs("vm:a", "host:c")),
+        step("wait", until_told(told, "first")),
+        step("free", lets_go("vm:a", until=told)),
+    )
+    machine.turn(first)
+    second, third = (submit(machine, name, step("take", needs(thing))) for name, thing in (("second", "vm:a"), ("third", "host:c")))
+    for run_id in (second, third):
+        assert machine.turn(run_id).status is Status.WAITING
+    told["first"] = True
+    machine.pass_time(1)
+    machine.turn(first)
+    assert held(machine) == {"host:c": first}
+    assert machine.run(second).due_at == machine.now
+    assert machine.turn(second).status is Status.DONE
+    assert machine.turn(third).status is Status.WAITING
+    told["go on"] = True
+    machine.pass_time(1)
+    assert machine.turn(first).data["still"] == ["host:c"]
+
+
+def test_what_was_let_go_can_be_had_again(machine: Machine) -> None:
+    """In the same turn too: the worker knows that the run has it no more."""
+    once: list[bool] = []
+
+    def frees(_: World, __: Data) -> Outcome:
+        once.append(True)
+        return DONE if len(once) > 1 else Wait("a moment", at_most=timedelta(), lets_go=("vm:a",))
+
+    run = machine.finish(submit(machine, "x", step("take", needs("vm:a")), step("free", frees), step("more", needs("vm:a", "vm:b"))))
+    assert (run.status, run.data["has"], held(machine)) == (Status.DONE, ["vm:a", "vm:b"], {})
+
+
+def test_what_another_run_has_is_not_let_go_for_it(machine: Machine, first: UUID, told: dict[str, bool]) -> None:
+    """A run lets go of its own things alone."""
+    second = submit(machine, "second", step("free", lets_go("vm:a", until=told)))
+    assert machine.turn(second).status is Status.WAITING
+    assert held(machine) == {"vm:a": first, "port:b": first}
+
+
+FREEING = workflow(
+    step("take", needs("vm:a", "host:c")),
+    step("free", lambda world, _: Wait("freed", at_most=timedelta(), lets_go=("vm:a",)) if "vm:a" in world.held else DONE),
+    step("more", needs("vm:b", "host:c")),
+)
+
+
+@pytest.mark.parametrize("crash", crashes.of(FREEING), ids=str)
+def test_a_crash_around_letting_go_neither_loses_nor_keeps_a_thing(machine: Machine, crash: crashes.Crash) -> None:
+    """What was not recorded is let go by the next worker."""
+    machine.workflows["work"] = crash.into(FREEING)
+    run = crashes.survive(machine, machine.submit())
+    assert (run.status, run.data["has"], held(machine)) == (Status.DONE, ["host:c", "vm:b"], {})
+
+
+def test_a_worker_that_lost_its_run_lets_go_of_nothing(machine: Machine) -> None:
+    """Whoever has the run now has its things as well."""
+
+    def late(_: World, __: Data) -> Outcome:
+        machine.pass_time(60)
+        with machine.store.write() as session:
+            assert claims.claim(session, run_id, now=machine.now, lease=machine.timing.lease) is not None
+        return Wait("freed", lets_go=("vm:a",))
+
+    run_id = submit(machine, "x", step("take", needs("vm:a")), step("free", late))
+    machine.turn(run_id)
+    assert held(machine) == {"vm:a": run_id}

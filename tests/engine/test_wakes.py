@@ -1,33 +1,59 @@
-from orchestrator.engine.wakes import Wakes
+import pytest
+
+from orchestrator.engine.wakes import Mark, Wakes
+from state.store import Store
 
 
-def test_a_wake_after_the_mark_is_remembered() -> None:
+@pytest.fixture
+def wakes() -> Wakes:
+    """What one process remembers."""
+    return Wakes()
+
+
+def came(wakes: Wakes, store: Store, mark: Mark, key: str) -> bool:
+    with store.write() as session:
+        return wakes.came(session, mark, key)
+
+
+def marked(wakes: Wakes, store: Store) -> Mark:
+    with store.write() as session:
+        return wakes.mark(session)
+
+
+def test_a_wake_after_the_mark_is_remembered(store: Store, wakes: Wakes) -> None:
     """And one before it is not held against the step, which has seen it."""
-    wakes = Wakes()
     wakes.note(["before"])
-    mark = wakes.mark()
+    mark = marked(wakes, store)
     wakes.note(["after"])
-    assert wakes.since(mark, "after")
-    assert not wakes.since(mark, "before")
-    assert not wakes.since(mark, "never")
+    assert [came(wakes, store, mark, key) for key in ("before", "after", "never")] == [False, True, False]
 
 
-def test_what_was_forgotten_since_the_mark_is_taken_for_woken() -> None:
+def test_what_was_forgotten_since_the_mark_is_taken_for_woken(store: Store) -> None:
     """One look too many is cheap, one too few may cost an hour."""
     wakes = Wakes(kept=3)
-    mark = wakes.mark()
+    mark = marked(wakes, store)
     wakes.note(["lost", "a", "b", "c"])
-    assert wakes.since(mark, "lost")
-    assert wakes.since(mark, "anything")
-    assert not wakes.since(wakes.mark(), "anything")
+    assert came(wakes, store, mark, "lost")
+    assert came(wakes, store, mark, "anything")
+    assert not came(wakes, store, marked(wakes, store), "anything")
 
 
-def test_a_key_that_is_woken_again_is_not_forgotten_first() -> None:
+def test_a_key_that_is_woken_again_is_not_forgotten_first(store: Store) -> None:
     """The oldest wake goes, not the oldest key."""
     wakes = Wakes(kept=2)
     wakes.note(["busy", "quiet"])
     wakes.note(["busy"])
-    mark = wakes.mark()
+    mark = marked(wakes, store)
     wakes.note(["new"])
-    assert not wakes.since(mark, "busy")
-    assert wakes.since(0, "quiet")
+    assert not came(wakes, store, mark, "busy")
+    assert came(wakes, store, Mark(), "quiet")
+
+
+def test_who_notes_a_key_on_which_somebody_parks_is_told(wakes: Wakes) -> None:
+    """Until that is through, however many park on it; nobody else is."""
+    with wakes.parking("a"):
+        with wakes.parking("a"), wakes.parking(None):
+            assert wakes.note(["b", "a"])
+        assert wakes.note(["a"])
+        assert not wakes.note(["b"])
+    assert not wakes.note(["a", "b"])

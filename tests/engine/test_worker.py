@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -6,15 +7,20 @@ import pytest
 from orchestrator.engine.timing import Timing
 from plugins.errors import GiveUp, RetryLater
 from plugins.values import RunEnded
-from state import claims, runs
-from state.claims import Change
+from state import claims, direct, runs
 from state.run import Phase, Run, Status
 from state.store import Store
-from tests.engine.machine import Act, Machine, step, workflow
+from tests.engine.machine import Act, Machine, step
 from workflows.outcome import DONE, Done, Finish, Outcome, Refuse, Request, Stuck, Wait
 from workflows.ports import Busy, Denied, Transient
 from workflows.workflow import Data
 from workflows.world import World
+
+
+@pytest.fixture
+def store(either_store: Store) -> Store:
+    """Of each kind: what a worker does to a run does not depend on it."""
+    return either_store
 
 
 def does(name: str) -> Act:
@@ -159,27 +165,6 @@ def test_a_run_whose_worker_dies_each_time_is_put_aside(machine: Machine) -> Non
     assert "taken 5 times" in run.reason
 
 
-def test_a_run_at_a_step_that_this_version_lacks_waits_for_a_person(machine: Machine) -> None:
-    """It keeps its place: with a version that has the step, a retry goes on there."""
-    run_id = machine.submit(step("a", does("a")), step("b", lambda *_: Wait("", at_most=timedelta())))
-    machine.turn(run_id)
-    old = machine.workflows["work"]
-    machine.workflows["work"] = workflow(step("a", does("a")), step("new", does("new")))
-    run = machine.turn(run_id)
-    assert (run.status, run.step) == (Status.STUCK, "b")
-    assert "no step b in workflow work" in run.reason
-    machine.workflows["work"] = workflow(old.steps[0], step("b", does("b")))
-    machine.engine.retry(run_id, by="ada")
-    assert machine.turn(run_id).data["did"] == ["a", "b"]
-
-
-def test_a_run_of_a_workflow_that_this_version_lacks_waits_for_a_person(machine: Machine) -> None:
-    """It is neither lost nor an error of the worker's."""
-    run_id = machine.submit(step("a", does("a")))
-    del machine.workflows["work"]
-    assert machine.turn(run_id).reason == "this version has no workflow work"
-
-
 def test_follow_ups_are_created_with_the_record(machine: Machine) -> None:
     """One that is active already is not doubled."""
     request = Request("work", "pool", "vm:2", "VM 2")
@@ -312,14 +297,17 @@ def test_a_world_that_cannot_be_made_is_a_failure_of_the_step(store: Store) -> N
 def test_a_run_that_cannot_be_recorded_does_not_kill_its_worker(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run goes on when its lease ends; the worker takes the next one at once."""
     broken, whole = machine.submit(step("a", does("a"))), machine.submit(subject="vm:2")
-    record = claims.record
 
-    def refuse(session: Any, run: Run, change: Change, *rest: Any, **named: Any) -> bool:
-        if run.id == broken:
-            raise OSError("disk full")
-        return record(session, run, change, *rest, **named)
+    def refusing(record: Callable[..., Any]) -> Callable[..., Any]:
+        def refuse(place: object, run: Run, *rest: Any, **named: Any) -> Any:
+            if run.id == broken:
+                raise OSError("disk full")
+            return record(place, run, *rest, **named)
 
-    monkeypatch.setattr(claims, "record", refuse)
+        return refuse
+
+    for module in (claims, direct):
+        monkeypatch.setattr(module, "record", refusing(module.record))
     assert machine.turn(broken).status is Status.RUNNING
     assert machine.turn(whole).status is Status.DONE
     monkeypatch.undo()

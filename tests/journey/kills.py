@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 
@@ -50,21 +50,22 @@ def submit(lab: Lab, wanted: Iterable[Request]) -> list[Run]:
         return [runs.create(session, request, now=datetime.now(UTC))[0] for request in wanted]
 
 
-def kill_through(lab: Lab, kills: int, seed: int) -> int:
+def kill_through(lab: Lab, kills: int, seed: int, *, most: int = MOST, at_least: int = 0) -> int:
     """Serve, and kill while runs are at work, so often; then serve until all have ended. How many kills came before everything was over.
 
-    Each kill comes when the daemon has recorded so many things since it started: another number each time, few enough that work is left.
+    Each kill comes when the daemon has recorded so many things since it started: another number each time, below *most*, so that work is
+    left. *at_least*: how many runs there will be, where the daemon itself begins them.
     """
     chance, hits = random.Random(seed), 0
     for _ in range(kills):
         known = _last(lab)
         daemon = lab.serve()
-        _until_recorded(lab, known + chance.randrange(1, MOST))
+        _until_recorded(lab, known + chance.randrange(1, most))
         daemon.kill()
-        hits += any(run.status in ACTIVE for run in lab.runs())
+        hits += not _over(lab, at_least)
     daemon = lab.serve()
     try:
-        wait_until(lambda: not [run for run in lab.runs() if run.status in ACTIVE], LONGEST, "all runs have ended")
+        wait_until(lambda: _over(lab, at_least), LONGEST, f"all runs have ended, {at_least} at least")
     except AssertionError as error:
         still = [f"{run.workflow} of {run.title}: {run.step}: {run.status}: {run.reason}" for run in lab.runs() if run.status in ACTIVE]
         raise AssertionError("\n".join([str(error), *still])) from None
@@ -100,9 +101,14 @@ def ended_otherwise(lab: Lab) -> list[str]:
     return [f"{run.workflow} of {run.title}: {run.status} at {run.step}: {run.reason}" for run in lab.runs() if run.status != "done"]
 
 
-def wrong(lab: Lab, before: checker.Seen) -> Sequence[str]:
-    """Everything that is not as it was."""
-    return [*checker.complaints(before, look(lab)), *checker.rows_left_over(lab.store)]
+def wrong(lab: Lab, before: checker.Seen, **expected: Collection[str]) -> Sequence[str]:
+    """Everything that is not as it was; *expected* as of `checker.complaints`."""
+    return [*checker.complaints(before, look(lab), **expected), *checker.rows_left_over(lab.store)]
+
+
+def _over(lab: Lab, least: int) -> bool:
+    found = lab.runs()
+    return len(found) >= least and not any(run.status in ACTIVE for run in found)
 
 
 def _last(lab: Lab) -> int:

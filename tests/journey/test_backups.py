@@ -5,8 +5,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
-from tests.journey import kills
+from tests.journey import kills, scenes
 from tests.journey.lab import Lab, wait_until
 from tests.workflows import checker
 
@@ -46,8 +47,8 @@ def test_recover_brings_everything_home_without_daemon_and_database(lab: Callabl
     """Killed in the middle of its backups, and the database is gone: the notes in the pool are enough (stories 1 and 2)."""
     here = lab("--hosts", "1", "--vms", "6", "--speed", "0.05")
     before = kills.look(here)
-    daemon = here.serve()
-    assert typed(here, "backup", "prepare", *names(here))[0] == 0
+    daemon, running = here.serve(), names(here)
+    assert typed(here, "backup", "prepare", *running)[0] == 0
 
     def one_is_away() -> bool:
         return any("on the parking network" in trace for trace in traces(here))
@@ -57,9 +58,19 @@ def test_recover_brings_everything_home_without_daemon_and_database(lab: Callabl
     here.store.close()
     for file in here.folder.glob("vfo.sqlite3*"):
         file.unlink()
+    with scenes.hands(here) as at:
+        halted = next(vm for vm in at.vms("Halted") if vm.name not in running)
+        scenes.lose(at, halted, uuid4())
     code, said = typed(here, "recover", "--dry-run", "--json")
     planned: list[dict[str, Any]] = json.loads(said)
     assert (code, len(planned) >= 1, {row["run"] for row in planned}) == (0, True, {None})
+    (plan,) = [row["plan"] for row in planned if row["title"] == f"VM {halted.name}"]
+    calls = ["VIF.move", *["VM.remove_from_blocked_operations"] * 2, "VM.update_allowed_operations", "VM.remove_from_other_config"]
+    assert (plan["title"], plan["calls"], plan["refusals"]) == (f"put-right of VM {halted.name}", calls, [])
+    for words in (("recover", "--dry-run"), ("reclaim", "--unknown", "--dry-run")):
+        code, said = typed(here, *words)
+        assert (code, f"put-right of VM {halted.name}" in said, "Nothing was changed." in said) == (0, True, True), said
+        assert "from vfo parking to SR-IOV" in said
     code, said = typed(here, "recover")
     assert code == 0, said
     after = kills.look(here)
@@ -91,8 +102,8 @@ def test_a_vm_reverted_to_our_snapshot_is_put_right_by_itself(lab: Callable[...,
     name = names(here)[0]
     assert typed(here, "backup", "prepare", name, "--wait")[0] == 0
     vm = next(vm for vm in kills.vms(here) if vm.name == name)
-    (snapshot,) = here.client._call("VM.get_snapshots", here.client._call("VM.get_by_uuid", vm.uuid))
-    here.client._call("VM.revert", snapshot)
+    (snapshot,) = here.client.call("VM.get_snapshots", here.client.call("VM.get_by_uuid", vm.uuid))
+    here.client.call("VM.revert", snapshot)
 
     def is_back() -> bool:
         now = next(one for one in kills.vms(here) if one.uuid == vm.uuid)

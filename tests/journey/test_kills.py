@@ -1,20 +1,21 @@
-"""Fifty runs of a kind at once, the process killed with -9 again and again: at the end the judge finds nothing."""
+"""Many runs of a kind at once, the process killed with -9 again and again: at the end the judge finds nothing."""
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from state import runs
 from state.run import Status
-from tests.journey import kills
-from tests.journey.lab import Lab
+from tests.journey import kills, scale
+from tests.journey.lab import Lab, wait_until
 from workflows import assign, prepare, release
 from workflows.assign import Wish
 from workflows.downtime import When
 
-RUNS = 50
-KILLS = 8
+RUNS = scale.of(50, 20)
+KILLS = scale.of(8, 4)
 POOL = ("--hosts", "4", "--vfs", "64", "--vms", str(2 * RUNS), "--speed", "0.02")
 CUT = (
     "Async.VM.start",
@@ -30,7 +31,7 @@ SECOND = "5"  # the device of a second VIF
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("mode", ["offline", "online", "failover"])
-def test_killed_while_fifty_vms_are_backed_up(lab: Callable[..., Lab], mode: str) -> None:
+def test_killed_while_many_vms_are_backed_up(lab: Callable[..., Lab], mode: str) -> None:
     """Shut down, parked, snapshot, back, started, released, snapshot gone: every VM as it was, and nothing of ours left over."""
     here = lab(*POOL)
     here.config.write_text(here.config.read_text() + FALLBACK)
@@ -47,7 +48,7 @@ def test_killed_while_fifty_vms_are_backed_up(lab: Callable[..., Lab], mode: str
 
 
 @pytest.mark.timeout(600)
-def test_killed_while_fifty_vms_get_a_second_vf_and_give_it_back(lab: Callable[..., Lab]) -> None:
+def test_killed_while_many_vms_get_a_second_vf_and_give_it_back(lab: Callable[..., Lab]) -> None:
     """Each is down for a moment twice; in between it holds two VFs, at the end everything is as it was."""
     here = lab(*POOL)
     before = kills.look(here)
@@ -98,5 +99,28 @@ def test_killed_while_the_toolstack_restarts_and_answers_are_cut(lab: Callable[.
     with kills.disturbed(here, CUT, seed=6):
         kills.kill_through(here, KILLS // 2, seed=6)
     assert any("CONNECTION_CUT" in said for said in here.said())
+    assert kills.ended_otherwise(here) == []
+    assert kills.wrong(here, before) == []
+
+
+@pytest.mark.timeout(600)
+def test_killed_while_many_backups_are_released_at_once(lab: Callable[..., Lab]) -> None:
+    """Half of the VMs stand on an ordinary network, and get their VFs back; the snapshots go with their disks."""
+    here = lab(*POOL)
+    here.config.write_text(here.config.read_text() + FALLBACK)
+    before = kills.look(here)
+    chosen = [vm for vm in kills.vms(here) if vm.held][:RUNS]
+    modes = ["failover", "online"] * (RUNS // 2)
+    day = timedelta(days=1)
+    kills.submit(
+        here, (prepare.request("lab", vm, mode=mode, hold=day, retention=timedelta()) for vm, mode in zip(chosen, modes, strict=True))
+    )
+    daemon = here.serve()
+    wait_until(lambda: here.statuses()["done"] == RUNS and here.statuses().total() == 2 * RUNS, 120, "all are prepared")
+    daemon.kill()
+    with here.store.write() as session:
+        for run in runs.listed(session):
+            runs.approve(session, run.id, now=datetime.now(UTC), by="ada")
+    assert kills.kill_through(here, KILLS // 2, seed=7) == KILLS // 2
     assert kills.ended_otherwise(here) == []
     assert kills.wrong(here, before) == []

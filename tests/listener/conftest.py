@@ -11,6 +11,7 @@ from state.store import Store
 from tests.listener import watched
 from tests.listener.watched import Watched
 from tests.listener.wire import Wire
+from tests.services import sqlite
 
 Start = Callable[..., SimulatedPool]
 Watch = Callable[..., Watched]
@@ -19,7 +20,7 @@ Watch = Callable[..., Watched]
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     """An empty database."""
-    store = Store(f"sqlite:///{tmp_path / 'vfo.sqlite3'}")
+    store = sqlite.store(tmp_path / "vfo.sqlite3")
     yield store
     store.close()
 

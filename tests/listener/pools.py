@@ -42,4 +42,4 @@ def mirror(*vms: records.VM, vifs: tuple[records.VIF, ...] = ()) -> Mirror:
 def known(uuid: str = "web", *, vifs: tuple[str, ...] = ("web-0",), ports: tuple[str, ...] = ()) -> Holding:
     """What is known of a VM."""
     notes = tuple(VIFNote(vif, str(device), "02:00:00:00:00:01", "sriov") for device, vif in enumerate(vifs))
-    return Holding(uuid, f"ref:{uuid}", uuid, notes, ports)
+    return Holding(uuid, f"ref:{uuid}", uuid, notes, ports, all_vifs=vifs)

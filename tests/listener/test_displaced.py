@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from orchestrator.ledger import PoolLedger
 from orchestrator.listener import records
 from orchestrator.listener.displaced import Displaced, StoreDesk
 from orchestrator.listener.errors import Deposed
@@ -12,7 +13,10 @@ from orchestrator.listener.events import VIFEvent
 from orchestrator.listener.mirror import Change, Mirror
 from state import holds, leases, runs
 from state.store import Store
-from tests.listener import pools
+from tests.listener import pools, watched
+from tests.listener.conftest import Start, Watch
+from tests.listener.watched import until
+from tests.services import sqlite
 from workflows import put_right
 from workflows.outcome import Request
 
@@ -85,7 +89,7 @@ def test_without_a_parking_network_nobody_is_displaced() -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(f"sqlite:///{tmp_path / 'vfo.sqlite3'}")
+    store = sqlite.store(tmp_path / "vfo.sqlite3")
     yield store
     store.close()
 
@@ -119,3 +123,27 @@ def test_a_desk_whose_lease_is_lost_writes_nothing(store: Store) -> None:
         desk.ask([put_right.request("lab", "web", "web")], now=pools.NOON + 2 * LEASE)
     with store.read() as session:
         assert runs.listed(session) == []
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["while we listen", "while nobody listens"])
+def test_our_rows_know_where_a_parked_vif_was(start: Start, watch: Watch, *, away: bool) -> None:
+    """Somebody leaves it on our parking network without a note: a run is asked for, and the ledger says where it belongs."""
+    lab = start()
+    uuid, vm = next(iter(watched.vms(lab, running=False).items()))
+    client = watched.client_of(lab)
+    (vif,) = client.call("VM.get_VIFs", vm)
+    home = client.call("network.get_uuid", client.call("VIF.get_network", vif))
+    network = {"name_label": "vfo parking", "name_description": "", "MTU": 1500, "other_config": {"vfo:parking": "true"}, "tags": []}
+    network = client.call("network.create", network)
+    watching = watch(lab).settle()
+    if away:
+        watching.stop()
+    client.call("VIF.move", vif, network)
+    if away:
+        watching = watch(lab).settle()
+    until(watching.runs)
+    watching.settle()
+    client.close()
+    (run,) = watching.runs()
+    assert (run.workflow, run.subject) == ("put-right", f"vm:{uuid}")
+    assert [one["network"] for one in PoolLedger(watching.store, run.pool).homes(uuid)] == [home]

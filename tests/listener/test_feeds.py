@@ -1,15 +1,15 @@
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from datetime import datetime
 
 import pytest
 
-from orchestrator.listener.causes import Cause
 from orchestrator.listener.holdings import Holding
 from orchestrator.listener.keeper import Keeper
 from orchestrator.listener.meters import Meters
 from orchestrator.listener.objects import ObjectFeed
+from orchestrator.listener.settlement import Settlement
 from orchestrator.listener.stream import Feed, Turn
 from orchestrator.listener.tasks import TaskFeed
 from orchestrator.simulator import SimulatedPool
@@ -28,7 +28,7 @@ class Nothing:
     def read(self) -> dict[str, Holding]:
         return {}
 
-    def write(self, put: Sequence[Holding], gone: Mapping[str, Cause | None], *, now: datetime) -> None:
+    def write(self, found: Settlement, *, now: datetime) -> None:
         if self._error:
             raise self._error
 

@@ -20,7 +20,7 @@ def test_a_vm_deleted_by_another_client_becomes_one_run(pool: SimulatedPool, oth
     host = other.call("host.get_name_label", other.call("VM.get_resident_on", ref))
     vif = other.call("VIF.get_record", other.call("VM.get_VIFs", ref)[0])
     watched.destroy(other, [ref])
-    until(watching.runs)
+    until(lambda: watching.published)
     (run,) = watching.runs()
     assert (run.workflow, run.subject, watching.published) == ("reclaim-vfs", f"vm:{uuid}", [run.id])
     assert run.data["ports"] == [other.call("network_sriov.get_uuid", pool.network_sriov_on(host))]

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from orchestrator.listener import holdings, records, topology
@@ -53,7 +55,8 @@ def test_a_vm_that_lost_its_vifs_is_remembered_for_its_ports() -> None:
 @pytest.mark.parametrize("flag", ["is_a_template", "is_a_snapshot", "is_control_domain"])
 def test_templates_snapshots_and_control_domains_hold_nothing(flag: str) -> None:
     """They have VIFs on SR-IOV networks and no VF: never orphans."""
-    assert held(pools.vm(**{flag: True}), pools.vif(), before=pools.known()) is None
+    flags: dict[str, Any] = {flag: True}
+    assert held(pools.vm(**flags), pools.vif(), before=pools.known()) is None
 
 
 def test_a_network_whose_sr_iov_was_disabled_leads_to_no_vf() -> None:
@@ -64,3 +67,25 @@ def test_a_network_whose_sr_iov_was_disabled_leads_to_no_vf() -> None:
     drawn = topology.draw(mirror)
     assert not drawn.leads_to_vfs("ref:sriov")
     assert not drawn.leads_to_vfs("ref:vlan")
+
+
+PARKED = "ref:parking"
+
+
+def parked(*vifs: records.VIF, before: Holding | None) -> list[tuple[str, str]]:
+    """What is remembered of the VIFs of a VM in a pool with our parking network: the uuid and the network of each."""
+    mirror = pools.mirror(pools.vm(), vifs=vifs)
+    mirror.load("network", {**mirror.networks, PARKED: records.Network("parking", other_config={"vfo:parking": "true"})})
+    found = holdings.holding(mirror, topology.draw(mirror), "ref:web", before)
+    return [(vif.uuid, vif.network) for vif in found.vifs] if found else []
+
+
+def test_a_parked_vif_is_remembered_where_it_was() -> None:
+    """By its uuid, else by its MAC, at every look; one of which nothing was known is not, nor one that went to another network."""
+    before = pools.known()
+    (home,) = [vif.network for vif in before.vifs]
+    assert parked(pools.vif(network=PARKED), before=before) == [("web-0", home)]
+    assert parked(pools.vif("new-0", network=PARKED), before=before) == [("new-0", home)]
+    assert parked(pools.vif(network=PARKED), before=None) == []
+    assert parked(pools.vif("new-0", network=PARKED, MAC="02:00:00:00:00:99"), before=before) == []
+    assert parked(pools.vif(network="ref:lan"), before=before) == []

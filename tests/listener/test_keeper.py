@@ -1,4 +1,3 @@
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import pytest
@@ -11,6 +10,7 @@ from orchestrator.listener.holdings import Holding
 from orchestrator.listener.keeper import Keeper
 from orchestrator.listener.meters import Meters
 from orchestrator.listener.mirror import Mirror
+from orchestrator.listener.settlement import Settlement
 from tests.listener import pools
 
 
@@ -25,12 +25,12 @@ class Notes:
     def read(self) -> dict[str, Holding]:
         return dict(self.known)
 
-    def write(self, put: Sequence[Holding], gone: Mapping[str, Cause | None], *, now: datetime) -> None:
+    def write(self, found: Settlement, *, now: datetime) -> None:
         self.writes += 1
-        self.known.update((holding.vm, holding) for holding in put)
-        for uuid, cause in gone.items():
+        self.known.update((holding.vm, holding) for holding in found.put)
+        for uuid in found.gone:
             del self.known[uuid]
-            self.causes += [cause] if cause else []
+        self.causes += [*found.destroyed, *found.reverted.values()]
 
 
 def nobody_asks() -> set[str]:

@@ -40,7 +40,7 @@ def complete(watching: Watched) -> bool:
 
 
 def test_six_hundred_deletions_while_the_network_was_silent(start: Start, watch: Watch) -> None:
-    """More than the pool remembers, and no error: only the counts tell, and the class is loaded anew."""
+    """More than the pool remembers, and no error: only the counts tell, and the class is loaded anew (story 47)."""
     pool = start(vms=1300)
     with Wire(pool.url) as wire:
         watching = watch(pool, wire.url, settings=replace(QUICK, watchdog=timedelta(hours=1))).settle()
@@ -68,7 +68,7 @@ def test_six_hundred_deletions_while_we_were_cut_off(start: Start, watch: Watch)
 
 
 def test_a_deletion_during_a_deaf_stream_is_found_by_the_watchdog(pool: SimulatedPool, watch: Watch) -> None:
-    """event.from answers nobody for an hour, other calls do: the touch does not come back, and everything is loaded without it."""
+    """event.from answers nobody for an hour, other calls do: the touch does not come back, and all is loaded without it (story 50)."""
     watching = watch(pool).settle()
     pool.control.deaf(3600)
     subjects = delete(pool, 2)
@@ -137,7 +137,7 @@ def test_a_deletion_during_a_toolstack_restart_is_found(pool: SimulatedPool, oth
 
 @pytest.mark.parametrize("error", [["SESSION_INVALID", "OpaqueRef:x"], ["EVENT_FROM_TOKEN_PARSE_FAILURE", "x"], ["INTERNAL_ERROR", "x"]])
 def test_an_error_of_the_stream_leads_to_a_full_load(pool: SimulatedPool, watch: Watch, error: list[str]) -> None:
-    """Whatever event.from says: what happened meanwhile is found by comparing."""
+    """Whatever event.from says: what happened meanwhile is found by comparing (story 49)."""
     watching = watch(pool).settle()
     pool.control.fail("event.from", error, times=4)
     subjects = delete(pool, 2)

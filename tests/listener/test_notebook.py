@@ -10,17 +10,19 @@ from sqlalchemy.exc import StatementError
 from orchestrator.listener.causes import VmDestroyed
 from orchestrator.listener.errors import Deposed
 from orchestrator.listener.notebook import StoreNotebook
+from orchestrator.listener.settlement import Settlement
 from state import leases, runs
 from state.run import Run
 from state.store import Store
 from tests.listener import pools
+from tests.services import sqlite
 
 LEASE = timedelta(seconds=15)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(f"sqlite:///{tmp_path / 'vfo.sqlite3'}")
+    store = sqlite.store(tmp_path / "vfo.sqlite3")
     yield store
     store.close()
 
@@ -40,8 +42,8 @@ def runs_of(store: Store) -> list[Run]:
 def test_what_was_written_is_read_again(store: Store) -> None:
     """By the next process too: rows keep all that is known of a VM; a later write replaces it."""
     web = pools.known(ports=("port-one",))
-    notebook(store).write([web, pools.known("old")], {}, now=pools.NOON)
-    notebook(store).write([replace(web, ports=("port-two",))], {"old": None}, now=pools.NOON)
+    notebook(store).write(Settlement([web, pools.known("old")], {}), now=pools.NOON)
+    notebook(store).write(Settlement([replace(web, ports=("port-two",))], {"old": None}), now=pools.NOON)
     assert notebook(store).read() == {"web": replace(web, ports=("port-two",))}
 
 
@@ -49,8 +51,8 @@ def test_a_destroyed_vm_becomes_a_run_and_its_row_goes(store: Store) -> None:
     """In one transaction: the run is there exactly when the row is not; its id is published after that."""
     published: list[UUID] = []
     notes = notebook(store, published=published)
-    notes.write([pools.known()], {}, now=pools.NOON)
-    notes.write([], {"web": VmDestroyed(pools.known())}, now=pools.NOON)
+    notes.write(Settlement([pools.known()], {}), now=pools.NOON)
+    notes.write(Settlement([], {"web": VmDestroyed(pools.known())}), now=pools.NOON)
     assert notes.read() == {}
     assert [(run.id, run.subject, run.data["vm_name"]) for run in runs_of(store)] == [(published[0], "vm:web", "web")]
 
@@ -59,23 +61,23 @@ def test_a_crash_in_the_middle_leaves_the_rows_and_no_run(store: Store) -> None:
     """What dies before the commit is found by the next load, and followed once."""
     notes = notebook(store)
     web, odd = pools.known(), pools.known("odd")
-    notes.write([web, odd], {}, now=pools.NOON)
+    notes.write(Settlement([web, odd], {}), now=pools.NOON)
     breaks = VmDestroyed(replace(odd, name=object()))  # type: ignore[arg-type] # no JSON: the second run cannot be written
     with pytest.raises(StatementError):
-        notes.write([], {"web": VmDestroyed(web), "odd": breaks}, now=pools.NOON)
+        notes.write(Settlement([], {"web": VmDestroyed(web), "odd": breaks}), now=pools.NOON)
     assert (set(notes.read()), runs_of(store)) == ({"web", "odd"}, [])
-    notes.write([], {"web": VmDestroyed(web), "odd": VmDestroyed(odd)}, now=pools.NOON)
+    notes.write(Settlement([], {"web": VmDestroyed(web), "odd": VmDestroyed(odd)}), now=pools.NOON)
     assert (notes.read(), len(runs_of(store))) == ({}, 2)
 
 
 def test_a_listener_that_lost_its_lease_writes_nothing(store: Store) -> None:
     """It may have been stopped for minutes and believe that it still holds it: the lease is checked in the transaction itself."""
     ours = notebook(store)
-    ours.write([pools.known()], {}, now=pools.NOON)
+    ours.write(Settlement([pools.known()], {}), now=pools.NOON)
     with store.write() as session:
         assert leases.acquire(session, "listener:lab", "them", now=pools.NOON + timedelta(minutes=1), duration=LEASE)
     with pytest.raises(Deposed):
-        ours.write([], {"web": VmDestroyed(pools.known())}, now=pools.NOON + timedelta(minutes=1))
+        ours.write(Settlement([], {"web": VmDestroyed(pools.known())}), now=pools.NOON + timedelta(minutes=1))
     assert (set(ours.read()), runs_of(store)) == ({"web"}, [])
 
 
@@ -84,6 +86,6 @@ def test_thousands_of_deletions_are_one_run_each(store: Store) -> None:
     published: list[UUID] = []
     notes = notebook(store, published=published)
     vms = [pools.known(f"vm-{n}") for n in range(450)]
-    notes.write(vms, {}, now=pools.NOON)
-    notes.write([], {vm.vm: VmDestroyed(vm) for vm in vms}, now=pools.NOON)
+    notes.write(Settlement(vms, {}), now=pools.NOON)
+    notes.write(Settlement([], {vm.vm: VmDestroyed(vm) for vm in vms}), now=pools.NOON)
     assert (len(set(published)), notes.read()) == (450, {})

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.listener import rules, settlement, topology
-from orchestrator.listener.causes import VmDestroyed
+from orchestrator.listener.causes import VmDestroyed, VmReverted
 from orchestrator.listener.events import VIFEvent, VMEvent
 from orchestrator.listener.holdings import Holding, VIFNote
 from orchestrator.listener.mirror import Mirror
@@ -53,7 +53,7 @@ def test_a_vm_of_which_nothing_was_known_is_no_cause() -> None:
     mirror = pools.mirror(pools.vm("plain"))
     mirror.apply([VMEvent("del", "ref:plain")])
     found = settlement.settle({}, mirror, topology.draw(mirror), {"plain"})
-    assert found.causes == []
+    assert found.destroyed == []
 
 
 def test_a_vm_that_merely_lost_its_vif_is_updated_by_the_next_answer() -> None:
@@ -73,7 +73,7 @@ def test_a_destroy_that_two_answers_cut_in_half_keeps_what_the_vm_had() -> None:
     mirror.apply([VIFEvent("del", "ref:web-0")])
     first = settle(mirror, known)
     mirror.apply([VMEvent("del", "ref:web")])
-    assert settle(mirror, known, awaited=first.later).causes == [VmDestroyed(known["web"])]
+    assert settle(mirror, known, awaited=first.later).destroyed == [VmDestroyed(known["web"])]
 
 
 def test_a_vm_restored_under_another_reference_is_no_cause() -> None:
@@ -87,7 +87,7 @@ def test_a_vm_restored_under_another_reference_is_no_cause() -> None:
 
 def test_many_deletions_at_once_are_doubtful() -> None:
     """More than twenty and more than a quarter of what is known: that may be a mistake of the pool's, and is asked again."""
-    gone: dict[str, VmDestroyed | None] = {f"vm-{n}": VmDestroyed(pools.known()) for n in range(30)}
+    gone: dict[str, VmDestroyed | VmReverted | None] = {f"vm-{n}": VmDestroyed(pools.known()) for n in range(30)}
     assert Settlement(gone=gone).is_doubtful(known=100)
     assert not Settlement(gone=gone).is_doubtful(known=120)
     assert not Settlement(gone=dict(list(gone.items())[:20])).is_doubtful(known=20)

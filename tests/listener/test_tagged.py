@@ -16,6 +16,7 @@ from orchestrator.listener.tagged import StoreDesk, Tagged
 from state import leases, runs
 from state.run import Status
 from state.store import Store
+from tests.services import sqlite
 from workflows import release
 from workflows.outcome import Request
 from workflows.tagged import Rule
@@ -118,7 +119,7 @@ def test_the_vlan_network_is_where_the_vif_goes() -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path / 'vfo.db'}")
+    opened = sqlite.store(tmp_path / "vfo.db")
     yield opened
     opened.close()
 

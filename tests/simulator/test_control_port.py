@@ -1,6 +1,8 @@
 """The control port as tests and demos in other processes use it."""
 
 import http.client
+import inspect
+import pathlib
 import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from orchestrator.simulator import SimulatedPool
+from orchestrator.simulator import Control, SimulatedPool, control_port
 from tests.simulator.conftest import Client, Refused, client_of, wait_until
 
 Ask = Callable[..., tuple[int, Any]]
@@ -139,6 +141,27 @@ def test_an_order_that_cannot_be_carried_out_names_the_thing(path: str, argument
     status, answer = ask(path, **arguments)
     assert status == 400
     assert all(word in answer["error"] for word in words), answer
+
+
+def test_every_verb_is_in_the_readme() -> None:
+    """With every argument that it takes."""
+    page = (pathlib.Path(control_port.__file__).parent / "README.md").read_text()
+    for verb in control_port.VERBS:
+        (rest, *_) = [part for part in page.split(f"`{verb}")[1:] if part[0] in " `"] or [""]
+        said = rest.partition("`")[0]
+        taken = set(inspect.signature(getattr(Control, verb.replace("-", "_"))).parameters) - {"self"}
+        assert taken == {word.strip("[]").partition("=")[0] for word in said.split()}, verb
+
+
+def test_disks_can_be_written_and_looked_at(pool: SimulatedPool, ask: Ask) -> None:
+    """By the name of the disk."""
+    pool.add_vm("vm", running=False)
+    assert ask("/write-disk", vdi="vm disk", offset=5, data="eHl6") == (200, {"result": None})
+    status, answer = ask("/disk", vdi="vm disk")
+    assert (status, answer["result"]["images"]) == (200, 1)
+    assert ask("/change-disk", vdi="vm disk", fraction=0.00001)[1]["result"]["bytes"] > 0
+    assert ask("/break-stream", orjson.dumps({"path": "export", "after": 5, "error": None})) == (200, {"result": None})
+    assert ask("/busy-after-transfer", seconds=None) == (200, {"result": None})
 
 
 def test_a_body_that_is_no_object_is_refused(ask: Ask) -> None:

@@ -1,65 +1,16 @@
 """GET /export_raw_vdi and PUT /import_raw_vdi beyond what the transcripts hold."""
 
-import base64
-import contextlib
-import http.client
 import socket
-import ssl
 import threading
 import urllib.parse
-from typing import Any
 
 import pytest
 
-from orchestrator.simulator import disks
+from orchestrator.simulator import space
 from orchestrator.simulator.contents import BLOCK
 
-from .conftest import NULL, Make, Setting, wait_until
-
-MIB = 1 << 20
-
-
-def send(url: str, verb: str, path: str, query: dict[str, str], body: bytes | None = None) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers by lower-case name, body; https trusts anybody."""
-    address = urllib.parse.urlsplit(url)
-    assert address.hostname is not None
-    secure = address.scheme == "https"
-    connection: http.client.HTTPConnection
-    if secure:
-        connection = http.client.HTTPSConnection(address.hostname, address.port, timeout=20, context=ssl._create_unverified_context())
-    else:
-        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=20)
-    with contextlib.closing(connection):
-        connection.request(verb, f"{path}?{urllib.parse.urlencode(query)}", body)
-        answer = connection.getresponse()
-        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
-
-
-def get(at: Setting, **query: str) -> tuple[int, dict[str, str], bytes]:
-    return send(at.pool.url, "GET", "/export_raw_vdi", {"session_id": at.client.session, **query})
-
-
-def put(at: Setting, body: bytes, **query: str) -> int:
-    return send(at.pool.url, "PUT", "/import_raw_vdi", {"session_id": at.client.session, **query}, body)[0]
-
-
-def disk(at: Setting, size: int = MIB, **more: Any) -> str:
-    """An empty disk on the shared SR."""
-    record = {"name_label": "disk", "name_description": "", "SR": at.client.find("SR", "Shared SR"), "virtual_size": size, "type": "user"}
-    record |= {"sharable": False, "read_only": False, "other_config": {}, "xenstore_data": {}, "sm_config": {}, "tags": [], **more}
-    return str(at.client("VDI.create", record))
-
-
-def disk_of(at: Setting, vm: str) -> str:
-    """The disk of the VM's first VBD that has one."""
-    found = (at.client("VBD.get_VDI", vbd) for vbd in at.client("VM.get_VBDs", vm))
-    return next(str(vdi) for vdi in found if vdi != NULL)
-
-
-def changed(at: Setting, earlier: str, later: str) -> list[int]:
-    """The numbers of the blocks that VDI.list_changed_blocks says are different."""
-    bitmap = base64.b64decode(at.client("VDI.list_changed_blocks", earlier, later))
-    return [number for number in range(len(bitmap) * 8) if bitmap[number // 8] & 0x80 >> number % 8]
+from .conftest import Make, wait_until
+from .moving import MIB, attach, changed, disk, disks_of, get, put, send
 
 
 def test_a_snapshot_keeps_what_was_there(setting: Make) -> None:
@@ -77,22 +28,12 @@ def test_reverting_a_vm_brings_the_bytes_back(setting: Make) -> None:
     at = setting(hosts=1)
     vm = at.pool.add_vm("vm", network=None, running=False, disk=False)
     small = disk(at)
-    record = {
-        "VM": vm,
-        "VDI": small,
-        "userdevice": "0",
-        "bootable": True,
-        "mode": "RW",
-        "type": "Disk",
-        "empty": False,
-        "unpluggable": True,
-    }
-    at.client("VBD.create", {**record, "other_config": {}, "qos_algorithm_type": "", "qos_algorithm_params": {}})
+    attach(at, vm, small)
     put(at, b"old", vdi=small)
     snapshot = at.client("VM.snapshot", vm, "snapshot", [])
     put(at, b"new", vdi=small)
     at.client("VM.revert", snapshot)
-    assert get(at, vdi=disk_of(at, vm))[2][:3] == b"old"
+    assert get(at, vdi=disks_of(at, vm)[0])[2][:3] == b"old"
 
 
 def test_changed_blocks_are_those_that_were_written(setting: Make) -> None:
@@ -113,7 +54,7 @@ def test_a_worlds_disks_are_sparse_and_stay_the_same(setting: Make) -> None:
     at = setting(hosts=1)
     vm = at.pool.add_vm("vm", network=None, running=False)
     snapshot = at.client("VM.snapshot", vm, "snapshot", [])
-    first, copy = (disks.content(at.pool.database, vdi).read(0, 8 * MIB) for vdi in (disk_of(at, vm), disk_of(at, snapshot)))
+    first, copy = (space.content(at.pool.database, vdi).read(0, 8 * MIB) for vdi in (disks_of(at, vm)[0], disks_of(at, snapshot)[0]))
     empty = sum(first[offset : offset + BLOCK] == bytes(BLOCK) for offset in range(0, 8 * MIB, BLOCK))
     assert first == copy
     assert 64 < empty < 128
@@ -168,7 +109,7 @@ def test_a_disk_that_runs_on_another_host_is_not_to_be_had(setting: Make) -> Non
     at = setting(hosts=2)
     vm = at.pool.add_vm("vm", network=None, host="host2")
     task = at.client("task.create", "export", "")
-    status, _, body = get(at, vdi=disk_of(at, vm), task_id=task)
+    status, _, body = get(at, vdi=disks_of(at, vm)[0], task_id=task)
     assert status == 200
     assert body.startswith(b"HTTP/1.1 500 Internal Error\r\n")
     assert at.client("task.get_error_info", task)[0] == "SR_BACKEND_FAILURE_46"
@@ -178,8 +119,7 @@ def test_domain_0_may_read_what_runs_on_its_own_host(setting: Make) -> None:
     """It is exempt from the sharing check; the VM keeps its disk."""
     at = setting(hosts=1)
     vm, vdi = at.pool.add_vm("vm", network=None, running=False, disk=False), disk(at)
-    record = {"VM": vm, "VDI": vdi, "userdevice": "0", "bootable": True, "mode": "RW", "type": "Disk", "empty": False, "unpluggable": True}
-    vbd = at.client("VBD.create", {**record, "other_config": {}, "qos_algorithm_type": "", "qos_algorithm_params": {}})
+    vbd = attach(at, vm, vdi)
     at.client("VM.start", vm, False, False)
     assert len(get(at, vdi=vdi)[2]) == MIB
     at.client.until("VDI.get_VBDs", vdi, gives=[vbd])
@@ -205,8 +145,8 @@ def test_a_format_the_simulator_cannot_make_fails_in_the_task(setting: Make) -> 
     """Not with a body that looks whole."""
     at = setting(hosts=1)
     task = at.client("task.create", "export", "")
-    status, headers, _ = get(at, vdi=disk(at), format="vhd", task_id=task)
-    assert (status, headers["content-type"]) == (200, "application/vhd")
+    status, headers, _ = get(at, vdi=disk(at), format="qcow2", task_id=task)
+    assert (status, headers["content-type"]) == (200, "application/octet-stream")
     assert at.client("task.get_error_info", task)[0] == "NOT_IMPLEMENTED"
 
 

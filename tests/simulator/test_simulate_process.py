@@ -127,3 +127,10 @@ def test_the_certificates_are_records_too() -> None:
         shown = {row["host"]: row["fingerprint_sha256"] for _, row in pool.database.rows("Certificate")}
         assert len(set(shown.values())) == 2
         assert shown[pool.server.coordinator] == pool.fingerprint
+
+
+def test_the_disks_are_as_large_as_they_are_wanted() -> None:
+    """Every VM's, in bytes; without a word they are of the sizes that real ones have."""
+    with SimulatedPool(World(hosts=1, vms=3, disk=64 << 20)) as pool:
+        sizes = {row["virtual_size"] for _, row in pool.database.rows("VDI") if row["name_label"].endswith(" disk")}
+    assert sizes == {64 << 20}

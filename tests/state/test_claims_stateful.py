@@ -10,7 +10,7 @@ from hypothesis.strategies import floats, integers, sampled_from
 
 from state import claims, history
 from state.run import ACTIVE, Run, Status
-from state.store import Store
+from tests.services import sqlite
 from tests.state import moments
 from tests.state.moments import LEASE, later
 
@@ -23,7 +23,7 @@ class Claims(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.mkdtemp()
-        self.store = Store(f"sqlite:///{Path(self.folder) / 'vfo.db'}")
+        self.store = sqlite.store(Path(self.folder) / "vfo.db")
         self.now = 0.0
         self.hands: dict[int, Run] = {}
         self.holder: int | None = None

@@ -10,7 +10,7 @@ from hypothesis.strategies import booleans, integers, sets
 
 from state import claims, history, holds
 from state.run import Run, Status
-from state.store import Store
+from tests.services import sqlite
 from tests.state import moments
 from tests.state.moments import LEASE, START
 
@@ -24,7 +24,7 @@ class Holds(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.mkdtemp()
-        self.store = Store(f"sqlite:///{Path(self.folder) / 'vfo.db'}")
+        self.store = sqlite.store(Path(self.folder) / "vfo.db")
         self.owner: dict[str, int] = {}
         self.waits: dict[int, int] = {}
         self.over: set[int] = set()
@@ -61,7 +61,7 @@ class Holds(RuleBasedStateMachine):
             assert claims.record(session, run, change, history.Entry("first", "x"), now=START)
             woken: list[object] = []
             if not stuck:
-                holds.release(session, run.id)
+                holds.release(session, run)
                 woken += claims.wake(session, [holds.wake_key(run.id)], now=START)
         self.over.add(number)
         if not stuck:

@@ -1,4 +1,6 @@
-from state import leases
+from datetime import datetime
+
+from state import leases, standing
 from state.store import Store
 from tests.state.moments import LEASE, START, later
 
@@ -9,7 +11,7 @@ def _acquire(store: Store, holder: str, seconds: float = 0) -> leases.Lease | No
 
 
 def _held(store: Store, lease: leases.Lease, seconds: float) -> bool:
-    with store.read() as session:
+    with store.write() as session:
         return leases.holds(session, lease, now=later(seconds))
 
 
@@ -68,3 +70,27 @@ def test_a_lease_that_was_taken_before_the_clock_was_set_back_is_free(store: Sto
     assert new.epoch == old.epoch + 1
     with store.write() as session:
         assert not leases.renew(session, old, now=later(1), duration=LEASE)
+
+
+def _since(store: Store) -> datetime | None:
+    with store.read() as session:
+        (held,) = standing.held(session, now=START)
+    return held.since
+
+
+def test_a_lease_says_since_when_its_holder_has_it(store: Store) -> None:
+    """Neither renewing it nor taking what is one's own already changes that; whoever gets it from another, or anew, has it since then."""
+    lease = _acquire(store, "a")
+    assert lease is not None
+    with store.write() as session:
+        assert leases.renew(session, lease, now=later(5), duration=LEASE)
+    assert _since(store) == START
+    again = _acquire(store, "a", 6)
+    assert again is not None
+    assert _since(store) == START
+    with store.write() as session:
+        leases.release(session, again, now=later(7))
+    assert _acquire(store, "a", 8) is not None
+    assert _since(store) == later(8)
+    assert _acquire(store, "b", 30) is not None
+    assert _since(store) == later(30)

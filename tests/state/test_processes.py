@@ -23,7 +23,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 taken = 0
 with store.read() as session:
-    ids = [run_id for run_id, _ in claims.due(session, now=moments.later(1), limit=1000)]
+    ids = [run.id for run in claims.due(session, now=moments.later(1), limit=1000)]
 for run_id in ids:
     with store.write() as session:
         run = claims.claim(session, run_id, now=moments.later(1), lease=moments.LEASE)

@@ -3,7 +3,7 @@ from uuid import uuid4
 import pytest
 
 from state import history, runs
-from state.run import ENDED, Phase, Run, Status
+from state.run import ENDED, Phase, Run, Status, of_row
 from state.store import Store
 from tests.state import moments
 from tests.state.moments import START, later
@@ -177,3 +177,13 @@ def test_what_has_ended_cannot_be_approved(store: Store) -> None:
         with pytest.raises(runs.Impossible, match="the run is refused: try it again"):
             runs.approve(session, run.id, now=later(3), by="ada")
         assert runs.retry(session, run.id, now=later(4), by="ada").approved_by is None
+
+
+def test_a_run_made_of_a_row_is_as_the_model_makes_it(store: Store) -> None:
+    """With its defaults for what the row does not say, and as good for a session as one that was read."""
+    row = runs.row(moments.wanted(), now=START)
+    made = of_row(row)
+    assert made == Run(**row)
+    with store.write() as session:
+        session.add(made)
+    assert moments.read(store, made).model_dump() == Run(**row).model_dump()

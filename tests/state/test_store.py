@@ -12,9 +12,9 @@ from tests.state import moments
 from tests.state.moments import START
 
 
-def test_every_commit_is_on_disk_before_it_counts(store: Store) -> None:
+def test_every_commit_is_on_disk_before_it_counts(file_store: Store) -> None:
     """WAL, synchronous FULL and foreign keys hold on every connection."""
-    for session_of in (store.read, store.write):
+    for session_of in (file_store.read, file_store.write):
         with session_of() as session:
             found = [
                 session.connection().exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous", "foreign_keys")
@@ -52,12 +52,12 @@ def test_a_moment_without_a_time_zone_is_an_error(store: Store) -> None:
         runs.create(session, moments.wanted(), now=datetime(2026, 1, 1))  # noqa: DTZ001 - the very thing
 
 
-def test_a_write_within_a_write_is_an_error(store: Store) -> None:
+def test_a_write_within_a_write_is_an_error(file_store: Store) -> None:
     """It would wait for itself for ever; afterwards the store can be written as before."""
-    for nested in (lambda: moments.create(store), lambda: store.together(lambda _: None)):
-        with store.write(), pytest.raises(RuntimeError, match="a write within a write"):
+    for nested in (lambda: moments.create(file_store), lambda: file_store.together(lambda _: None)):
+        with file_store.write(), pytest.raises(RuntimeError, match="a write within a write"):
             nested()
-    moments.create(store)
+    moments.create(file_store)
 
 
 def test_fifty_threads_that_write_lose_nothing(store: Store) -> None:
@@ -78,7 +78,7 @@ def test_fifty_threads_that_write_lose_nothing(store: Store) -> None:
         assert len(runs.listed(session)) == 200
 
 
-def test_a_work_that_fails_does_not_hurt_those_that_share_its_transaction(store: Store) -> None:
+def test_a_work_that_fails_does_not_hurt_those_that_share_its_transaction(file_store: Store) -> None:
     """Its error reaches its own thread alone, and the rows of the others are committed."""
     inside, go = threading.Event(), threading.Event()
 
@@ -87,23 +87,23 @@ def test_a_work_that_fails_does_not_hurt_those_that_share_its_transaction(store:
         assert go.wait(10)
 
     def good(number: int) -> bool:
-        return store.together(lambda session: runs.create(session, moments.wanted(f"vm:{number}"), now=START)[1])
+        return file_store.together(lambda session: runs.create(session, moments.wanted(f"vm:{number}"), now=START)[1])
 
     def bad(session: Session) -> None:
         runs.create(session, moments.wanted("vm:bad"), now=START)
         raise ValueError("mine")
 
     with ThreadPoolExecutor(8) as threads:
-        first = threads.submit(store.together, hold_the_turn)
+        first = threads.submit(file_store.together, hold_the_turn)
         assert inside.wait(10)
         goods = [threads.submit(good, number) for number in range(3)]
-        failing = threads.submit(store.together, bad)
+        failing = threads.submit(file_store.together, bad)
         go.set()
         first.result()
         assert all(done.result() for done in goods)
         with pytest.raises(ValueError, match="mine"):
             failing.result()
-    with store.read() as session:
+    with file_store.read() as session:
         assert {run.subject for run in runs.listed(session)} == {"vm:0", "vm:1", "vm:2"}
 
 

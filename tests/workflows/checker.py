@@ -13,10 +13,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
+from sqlmodel import col, select
 
-from state import holds, promises, runs
-from state.run import Status
-from state.store import Store
+from state import holds, promises
+from state.run import Run
+from state.store import Session, Store
 
 Records = dict[str, dict[str, Any]]
 CLASSES = ("VM", "VIF", "VDI", "host", "network", "PIF", "network_sriov", "pool")
@@ -101,7 +102,7 @@ def complaints(before: Seen, after: Seen, *, changed_vifs: Collection[str] = (),
 
     *changed_vifs*: uuids of VIFs that were to be made, changed or taken away. *kept_snapshots*: those of our snapshots that are to stay.
     """
-    found = [*_vms(before, after), *_vifs(before, after, set(changed_vifs)), *_vfs(before, after, bool(changed_vifs))]
+    found = [*_vms(before, after), *_vifs(before, after, set(changed_vifs)), *_vfs(before, after, set(changed_vifs))]
     return [
         *found,
         *left_over(after, kept_snapshots=kept_snapshots),
@@ -115,10 +116,15 @@ def left_over(after: Seen, *, kept_snapshots: Collection[str] = ()) -> list[str]
     return list(_traces(after, set(kept_snapshots)))
 
 
+def all_runs(session: Session) -> list[Run]:
+    """Newest first."""
+    return list(session.exec(select(Run).order_by(col(Run.created_at).desc())))
+
+
 def rows_left_over(store: Store) -> list[str]:
     """Runs that have not ended, and what ended ones still hold or have promised; stuck runs keep theirs and are named."""
     with store.read() as session:
-        every = {run.id: run for run in runs.listed(session, statuses=frozenset(Status), limit=1_000_000)}
+        every = {run.id: run for run in all_runs(session)}
         pools = {run.pool for run in every.values()}
         said = [
             f"{run.workflow} of {run.title} is {run.status}: {run.reason}" for run in every.values() if run.due_at or run.status == "stuck"
@@ -173,11 +179,12 @@ def _vifs(before: Seen, after: Seen, changed: set[str]) -> Iterator[str]:
             yield f"VIF {row['device']} of VM {after.name(row['VM'])} is new"
 
 
-def _vfs(before: Seen, after: Seen, changed: bool) -> Iterator[str]:
-    """Who had VFs has as many, and none is reserved that nobody will use."""
+def _vfs(before: Seen, after: Seen, changed: set[str]) -> Iterator[str]:
+    """Who had VFs has as many, but for VMs whose VIFs were to be others, and none is reserved that nobody will use."""
+    others = {row["VM"] for seen in (before, after) for row in seen.records["VIF"].values() if row["uuid"] in changed}
     for ref, was in before.truth["vms"].items():
         now = after.truth["vms"].get(ref)
-        if not changed and now is not None and len(was["vfs"]) != len(now["vfs"]):
+        if ref not in others and now is not None and len(was["vfs"]) != len(now["vfs"]):
             yield f"VM {was['name']} held {len(was['vfs'])} VFs, holds {len(now['vfs'])}"
     for port in after.truth["ports"]:
         name = f"{port['host']}/{port['device']}"

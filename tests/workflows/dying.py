@@ -4,9 +4,12 @@ from typing import Any, cast
 
 from tests.engine.crashes import Death
 from workflows.ports import Hosting, Looking, Machines, Networking, Pool
+from workflows.restoring import Restoring
+from workflows.tracking import Tracking
 
-CHANGING = tuple(name for port in (Machines, Networking, Hosting) for name in vars(port) if not name.startswith("_"))
-ONLY_READS = {"evacuation_blockers"} | {name for name in vars(Looking) if not name.startswith("_")}
+CHANGING = tuple(name for port in (Machines, Networking, Hosting, Restoring, Tracking) for name in vars(port) if not name.startswith("_"))
+READS_OF_A_RESTORE = {"storages", "most_memory", "made_by", "marked_disks", "imports_of", "imported_by", "guest_is_seen"}
+ONLY_READS = {"evacuation_blockers", "accounts"} | READS_OF_A_RESTORE | {name for name in vars(Looking) if not name.startswith("_")}
 
 
 class Dying:

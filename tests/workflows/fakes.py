@@ -6,10 +6,11 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 from plugins.values import Happening
+from workflows.accounts import Ledger, PortAccount
 from workflows.objects import VIF, VM
 from workflows.outcome import Need, Outcome, Wait
 from workflows.policy import Policy, ReclaimPolicy
-from workflows.ports import Gone, Ledger, Pool, PortAccount, PortLook, User
+from workflows.ports import Gone, Pool, PortLook, User
 from workflows.workflow import Workflow
 from workflows.world import World
 

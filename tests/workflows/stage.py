@@ -30,6 +30,7 @@ from orchestrator.engine.engine import Engine
 from orchestrator.engine.timing import Timing
 from orchestrator.engine.worker import Worker
 from orchestrator.ledger import PoolLedger
+from orchestrator.services import Lines, RunRows
 from orchestrator.simulator import SimulatedPool
 from orchestrator.xapi.client import Client
 from orchestrator.xapi.pool import PoolPort
@@ -38,15 +39,18 @@ from plugins.errors import GiveUp
 from plugins.values import Happening
 from state import history, runs
 from state.run import ACTIVE, Run, Status
-from state.store import Store
 from tests.engine.crashes import Crash, Death
+from tests.services import sqlite
 from tests.workflows import checker
 from tests.workflows.dying import Dying
+from tests.workflows.products import FakePlugins
+from tests.workflows.transfers import FakeTransfers
 from workflows.catalogue import WORKFLOWS
 from workflows.objects import VM
 from workflows.outcome import Outcome, Request
-from workflows.policy import Policy
+from workflows.policy import Policy, of_run
 from workflows.ports import Gone, Pool
+from workflows.services import Services
 from workflows.workflow import Data, Workflow
 from workflows.world import World
 
@@ -62,7 +66,7 @@ class Stage:
 
     def __init__(self, folder: Path, policy: Policy | None = None, **fields: Any) -> None:
         self.simulated = SimulatedPool(**{"hosts": 2, "vfs": 4, "vms": 4, **fields}).start()
-        self.store = Store(f"sqlite:///{folder / 'vfo.db'}")
+        self.store = sqlite.store(folder / "vfo.db")
         self.client = Client(_settings(self.simulated))
         self.now = datetime.now(UTC)
         self.port = PoolPort(self.client, lambda: self.now)
@@ -71,9 +75,14 @@ class Stage:
         self.policy = policy or Policy()
         self.workflows: dict[str, Workflow] = dict(WORKFLOWS)
         self.told: list[Happening] = []
+        self.plugins = FakePlugins()
+        self.transfers = FakeTransfers()
         self.task_seconds = TASK_SECONDS
         self.engine = Engine(self.store, Broker(), self.workflows, self._world, self.told.append, lambda: self.now, timing=Timing())
         self._worker = Worker(self.engine._shop)
+        self.services = Services(
+            RunRows(self.store, self.engine, POOL), self.plugins, Lines(self.store, POOL), self.transfers
+        )  # fmt: skip
         self.began = self.look()
 
     def close(self) -> None:
@@ -83,7 +92,8 @@ class Stage:
         self.store.close()
 
     def _world(self, run: Run, at: datetime) -> World:
-        return World(run.id, run.title, at, self.pool, self.ledger, self.policy, self.told.append)
+        policy = of_run(self.policy, run.data)
+        return World(run.id, run.title, at, self.pool, self.ledger, policy, self.told.append, services=self.services)
 
     # -- runs --------------------------------------------------------------------------------------------------
 
@@ -116,22 +126,25 @@ class Stage:
 
     def finish(self, *run_ids: UUID, turns: int = TURNS) -> Run:
         """Let these runs go on, the clock moving over their waits, until all have ended; how the first one did."""
+        self._go_on(lambda: [run for run in map(self.at, run_ids) if run.status in ACTIVE], turns)
+        return self.at(run_ids[0])
+
+    def finish_all(self, turns: int = TURNS) -> list[Run]:
+        """Finish every active run, those that follow included; all runs there are, newest first."""
+        self._go_on(lambda: self.runs(ACTIVE), turns)
+        return self.runs()
+
+    def _go_on(self, active_runs: Callable[[], list[Run]], turns: int) -> None:
         for _ in range(turns):
-            active = [run for run in map(self.at, run_ids) if run.status in ACTIVE]
+            active = active_runs()
             if not active:
-                return self.at(run_ids[0])
+                return
             due = [run for run in active if run.due_at is not None and run.due_at <= self.now]
             for run in due:
                 self._turned(run.id)
             if not due and not self._await_tasks(active):
                 self._move_to(min(active, key=lambda run: run.due_at or self.now))
         raise AssertionError(f"the runs do not end: {[(run.step, run.status, run.reason) for run in active]}")
-
-    def finish_all(self) -> list[Run]:
-        """Finish every active run, those that follow included; all runs there are, newest first."""
-        while active := self.runs(ACTIVE):
-            self.finish(*(run.id for run in active))
-        return self.runs()
 
     def survive(self, request: Request, crash: Crash, *, give_up_after: str | None = None) -> Run:
         """The run of the request at its end, with a death of the process at this place; fails when nobody died.
@@ -165,7 +178,7 @@ class Stage:
     def runs(self, statuses: Collection[Status] = tuple(Status)) -> list[Run]:
         """All runs in these statuses, newest first."""
         with self.store.read() as session:
-            return runs.listed(session, statuses=statuses, limit=100_000)
+            return [run for run in checker.all_runs(session) if run.status in statuses]
 
     def story(self, run_id: UUID) -> list[str]:
         """What was recorded of the run, each entry as "step: outcome: message"."""
@@ -264,18 +277,19 @@ def crash_everywhere(
     check: Callable[[Stage, Run], None],
     *,
     prepare: Callable[[Stage], None] | None = None,
+    run: Callable[[Stage, Request], Run] = Stage.run,
 ) -> int:
     """Let the process die before and after each single XenAPI call that changes something, on a new stage each time; how many places.
 
     Finer than a crash at every step: it finds the step that notes and acts in one go. *prepare* changes the stage first (a workflow that is
-    given up, a guest that does not listen). Fails with every place at which *check* did.
+    given up, a guest that does not listen), *run* takes it to its end. Fails with every place at which *check* did.
     """
     whole = make()
     if prepare:
         prepare(whole)
     counting = Dying(whole.port)
     whole.pool = counting.pool()
-    check(whole, whole.run(request_of(whole)))
+    check(whole, run(whole, request_of(whole)))
     failed = []
     for number, name in enumerate(counting.called, 1):
         for when in ("before", "after"):
@@ -285,7 +299,7 @@ def crash_everywhere(
             dying = Dying(stage.port, number, when)
             stage.pool = dying.pool()
             try:
-                check(stage, stage.run(request_of(stage)))
+                check(stage, run(stage, request_of(stage)))
                 assert dying.died, "nobody died"
             except Exception as error:  # noqa: BLE001 - told below, with its place
                 failed.append(f"{when} call {number}, {name}: {error}")

@@ -1,8 +1,12 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from state.run import Status
 from tests.workflows.assigning import Stages, asking, bare, change, fill, left_wrong, meddle, returning, vif_uuids
+from tests.workflows.stage import Stage
+from workflows.objects import VM
 from workflows.policy import AssignmentPolicy, Policy
 from workflows.windows import Window
 
@@ -190,6 +194,52 @@ def test_a_window_is_waited_for(stages: Stages) -> None:
     assert stage.finish(run_id).status is Status.DONE
     assert stage.now - began > timedelta(hours=1)
     assert left_wrong(stage, vm) == []
+
+
+def test_a_window_may_be_named(stages: Stages) -> None:
+    """Another one that is open is not meant; when the named one is taken from the configuration, the run gives up and names it."""
+    stage = stages()
+    opening = stage.now + timedelta(hours=2)
+    night, always = Window(f"{opening.minute} {opening.hour} * * *", timedelta(hours=1)), Window("* * * * *", timedelta(hours=2))
+    stage.policy = Policy(maintenance={"night": night, "always": always})
+    vm = stage.with_vf()
+    run_id = stage.submit(asking(stage, vm, device="3", when="window:night"))
+    assert stage.settle(run_id).reason == f"until maintenance window night opens at {opening:%Y-%m-%d %H:%M} UTC"
+    assert stage.port.power_state(vm.uuid) == "Running"
+    stage.policy = Policy(maintenance={"always": always})
+    stage.pass_time(timedelta(hours=2))
+    run = stage.finish(run_id)
+    assert (run.status, run.reason) == (Status.UNDONE, "no maintenance window will ever open: [maintenance.night] says when they do")
+    assert stage.run(asking(stage, vm, device="3", when="window:always")).status is Status.DONE
+
+
+def limits(stage: Stage, vm: VM) -> list[tuple[str, dict[str, str]]]:
+    """What its VIFs are limited to."""
+    return [(vif.qos_algorithm_type, dict(vif.qos_algorithm_params)) for vif in stage.port.vm(vm.uuid).vifs]
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"), [(None, ("ratelimit", {"kbps": "4096"})), (2048, ("ratelimit", {"kbps": "2048"})), (0, ("", {}))], ids=str
+)
+def test_a_vif_is_limited_as_the_policy_says_unless_something_else_is_asked_for(
+    stages: Stages, asked: int | None, given: tuple[str, dict[str, str]]
+) -> None:
+    """The VIF is made so; the history says what XenAPI cannot: whether the NIC does it."""
+    stage = stages(policy=Policy(assignment=AssignmentPolicy(qos_kbps=4096)))
+    vm = bare(stage, running=False)
+    run = stage.run(asking(stage, vm, qos_kbps=asked))
+    assert (run.status, limits(stage, vm)) == (Status.DONE, [given])
+    assert any("kbps where the NIC can" in line for line in stage.story(run.id)) == bool(given[0])
+
+
+def test_a_vif_that_is_taken_over_keeps_its_limit(stages: Stages) -> None:
+    """Whoever made it has set it."""
+    stage = stages(policy=Policy(assignment=AssignmentPolicy(qos_kbps=4096)))
+    vm = bare(stage, running=True)
+    stage.port.create_vif(vm.uuid, stage.network(), "1", "02:00:00:00:00:11", {})
+    run = stage.run(asking(stage, vm))
+    assert (run.status, limits(stage, vm)) == (Status.DONE, [("", {})])
+    assert any("keeps its QoS" in line for line in stage.story(run.id))
 
 
 def test_without_a_window_the_run_does_not_wait_for_ever(stages: Stages) -> None:

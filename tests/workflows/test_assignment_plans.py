@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from orchestrator.simulator.control import find
 from state.run import Status
 from tests.workflows.assigning import Stages, asking, bare, returning
 from tests.workflows.stage import Stage
@@ -54,6 +55,14 @@ def test_a_plan_says_what_it_waits_for(stages: Stages) -> None:
     assert any("window" in line for line in planned(stage, asking(stage, vm, device="3", when="window")).sentences)
 
 
+def test_a_plan_says_the_limit_and_the_window_by_name(stages: Stages) -> None:
+    """A limit is said with what nobody can know before."""
+    stage = stages(policy=Policy(maintenance={"night": Window("0 2 * * *", timedelta(hours=3))}))
+    lines = planned(stage, asking(stage, stage.with_vf(), device="3", when="window:night", qos_kbps=2048)).sentences
+    assert any("limited to 2048 kbps where the NIC's driver can limit a VF" in line for line in lines)
+    assert any("window night" in line for line in lines)
+
+
 def test_a_full_network_is_no_refusal_where_the_policy_waits(stages: Stages) -> None:
     """It is said all the same."""
     stage = stages(policy=Policy(assignment=AssignmentPolicy(full="wait")))
@@ -89,3 +98,20 @@ def test_a_release_names_what_goes(stages: Stages) -> None:
     assert any(vm.vifs[0].MAC in sentence for sentence in plan.sentences)
     assert (plan.calls[0], plan.calls[2], plan.calls[-1]) == ("VM.add_to_blocked_operations", "VIF.destroy", "VM.start_on")
     assert stage.complaints() == []
+
+
+def test_a_full_network_in_motion_is_no_refusal_yet(stages: Stages) -> None:
+    """A start lowers the numbers for a moment, and the run gives them time to come to rest."""
+    stage = stages()
+    for look in stage.port.look_at_ports():
+        stage.simulated.control.leak(look.name.split("/")[0], "SR-IOV", look.remaining)
+    request = asking(stage, stage.with_vf(), device="3")
+    assert planned(stage, request).refusals
+    rows = stage.simulated.database
+    halted = next(vm for vm in stage.port.vms() if vm.power_state == "Halted" and vm.sriov_vifs)
+    where = find(rows, "host", stage.port.look_at_ports()[0].name.split("/")[0])
+    rows.set("VM", find(rows, "VM", halted.uuid), scheduled_to_be_resident_on=where, current_operations={"a task": "start_on"})
+    rows.set("VIF", find(rows, "VIF", halted.sriov_vifs[0].uuid), currently_attached=True)
+    plan = planned(stage, request)
+    assert plan.refusals == ()
+    assert any("no VF is to be had" in sentence for sentence in plan.sentences)

@@ -39,6 +39,21 @@ def test_auto_is_the_least_that_is_needed(needs: str, vm: dict[str, Any], mode: 
     assert chosen.why
 
 
+@pytest.mark.parametrize("needs", ["nothing", "snapshot", "job"])
+@pytest.mark.parametrize(
+    ("vm", "mode"), [({}, FAILOVER), ({"power_state": "Halted"}, ONLINE), ({"vifs": (replace(VIF_0, on_sriov=False),)}, ONLINE)]
+)
+def test_memory_is_taken_of_a_vm_that_holds_no_vf(needs: str, vm: dict[str, Any], mode: str) -> None:
+    """Xapi refuses VM.checkpoint while a VF is attached (VM_HAS_PCI_ATTACHED); a VM that holds none needs nothing for it."""
+    chosen = backup_modes.choose("auto", replace(WEB, **vm), BackupPolicy(needs=needs, memory=True))
+    assert (chosen.name, "memory" in chosen.why) == (mode, mode == FAILOVER)
+
+
+def test_a_mode_that_is_asked_for_goes_before_what_is_wanted() -> None:
+    """Whoever asks for a mode has a reason."""
+    assert backup_modes.choose(ONLINE, WEB, BackupPolicy(memory=True)).name == ONLINE
+
+
 @pytest.mark.parametrize(
     ("vm", "says"),
     [

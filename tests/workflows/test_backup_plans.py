@@ -19,7 +19,7 @@ CALLS = {
     "move_vif": ["VIF.move"],
     "begin_clean_shutdown": ["VM.clean_shutdown"],
     "begin_snapshot": ["VM.snapshot"],
-    "begin_start": ["VM.start_on"],
+    "begin_start": ["VM.remove_from_blocked_operations", "VM.remove_from_blocked_operations", "VM.start_on"],
     "create_network": ["network.create"],
 }
 

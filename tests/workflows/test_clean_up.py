@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from state import runs
-from state.run import Run, Status
+from state.run import Status
 from tests.engine import crashes
 from tests.workflows.stage import Stage
 from workflows import backup_snapshots, clean_up, parking, put_right
@@ -163,4 +163,39 @@ def test_a_run_is_over_when_it_is_neither_active_nor_stuck(stages: Stages) -> No
     assert stage.finish(run_id).status is Status.DONE
     with stage.store.read() as session:
         assert runs.is_over(session, run_id) is True
-        assert not runs.failed_on(session, runs.get(session, run_id) or Run())
+        run = runs.get(session, run_id)
+        assert run
+        assert not runs.failed_on(session, run)
+
+
+def test_a_vm_loses_the_tag_and_the_note_that_a_revert_gave_it(stages: Stages) -> None:
+    """VM.revert copies both from the snapshot: the VM is not the snapshot, and a tag "vfo" of its owner's, without the note, stays."""
+    stage = web(stages)
+    uuid = snapshot(stage, OVER, until=timedelta(days=1))
+    stage.simulated.add_vm("tagged", running=False)
+    stage.port.tag(stage.vm("tagged").uuid, "vfo")
+    stage.client.call("VM.revert", stage.client.call("VM.get_by_uuid", uuid))
+    assert "vfo" in stage.vm("web").tags
+    (request,) = wanted(stage)
+    assert (request.subject, "take off the tag" in " ".join(clean_up.plan(request).sentences)) == (f"vm:{stage.vm('web').uuid}", True)
+    assert stage.run(request).status is Status.DONE
+    assert not [mark for mark in (*stage.vm("web").tags, *stage.vm("web").other_config) if mark.startswith("vfo")]
+    assert all("vfo" in vm.tags for vm in (stage.vm("tagged"), stage.port.vm(uuid)))
+    assert wanted(stage) == []
+
+
+def test_a_snapshot_that_was_marked_since_it_was_looked_at_is_held(stages: Stages) -> None:
+    """Its run marked it and ended right after the pool was looked at: by the rows it is over, and the snapshot stays until its time."""
+    stage = web(stages)
+    note = {"vm": stage.vm("web").uuid, "run": str(OVER), "ran": False, "vifs": []}
+    stage.port.note(stage.vm("web").uuid, parking.NOTE, json.dumps(note))
+    uuid = stage.client.call("VM.get_uuid", stage.simulated.add_snapshot("web", f"vfo backup of web (run {str(OVER)[:8]})"))
+    stage.port.erase(stage.vm("web").uuid, parking.NOTE)
+    (seen,) = wanted(stage)
+    assert seen.data["snapshot"]
+    said = {"snapshot": uuid, "vm": stage.vm("web").uuid, "run": str(OVER), "until": (stage.now + timedelta(hours=12)).isoformat()}
+    stage.port.note(uuid, backup_snapshots.NOTE, json.dumps(said))
+    stage.port.tag(uuid, backup_snapshots.TAG)
+    assert wanted(stage) == []
+    assert stage.run(seen).status is Status.DONE
+    assert stage.port.vm_exists(uuid)

@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -152,6 +152,18 @@ def test_a_table_that_goes_while_the_run_waits_ends_it_truthfully(stages: Stages
     assert scene.stage.complaints() == []
 
 
+def test_a_table_that_the_daemon_has_not_read_is_refused_with_what_to_do(stages: Stages) -> None:
+    """It may have been added after `vfo serve` began: that reads its configuration once."""
+    scene = Scene(stages)
+    scene.stage.policy = replace(scene.stage.policy, sriov={})
+    run = scene.enable()
+    assert run.status is Status.REFUSED
+    assert (
+        "no table [sriov.fast] in its configuration, which it reads when it starts: if the table is there by now, restart it" in run.reason
+    )
+    assert scene.stage.complaints() == []
+
+
 def enabled_and_tidy(scenes: dict[int, Scene], vfs: int) -> Callable[[Stage, Run], None]:
     def check(stage: Stage, run: Run) -> None:
         scene = scenes[id(stage)]
@@ -259,7 +271,7 @@ CALLS = (
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("method", CALLS)
-def test_a_call_whose_answer_is_cut_off_is_made_once(stages: Stages, method: str, when: str) -> None:
+def test_a_call_whose_answer_is_cut_off_is_made_once(stages: Stages, method: str, when: Literal["before", "after"]) -> None:
     """Before it took effect or after: what it was for is looked at, and nothing is done twice."""
     scene = Scene(stages, hosts=2, vms=4, vfs=1, wanted={"vlans": (120,)})
     with_a_mover(scene.stage)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestrator.simulator import vfs
+from orchestrator.views import memories
 from orchestrator.views import vfs as view
 from state.run import Status
 from tests.workflows.stage import Stage
@@ -69,6 +70,18 @@ def test_addresses_that_changed_are_said_and_nothing_else(stages: Stages) -> Non
     assert kind == "moved"
     assert "the PCI addresses of its VFs changed" in text
     assert reclaimed(stage) is Status.DONE
+
+
+def test_the_doctor_says_what_is_not_as_it_was(stages: Stages) -> None:
+    """By the rows alone: what a look without memory cannot know, and nothing where nothing has changed."""
+    stage = stages(vms=0, hosts=1)
+    rows(stage)
+    assert list(memories.differences(stage.port, stage.ledger)) == []
+    _make_anew(stage, total=3, bus="0000:5e:00.1")
+    found = list(memories.differences(stage.port, stage.ledger))
+    assert [(one.level, one.subject) for one in found] == [("warn", "host1/eth1")] * 2
+    assert found[0].text.startswith("1 VFs have vanished")
+    assert "addresses of its VFs changed" in found[1].text
 
 
 def _make_anew(stage: Stage, *, total: int | None = None, bus: str | None = None) -> None:

@@ -1,6 +1,6 @@
 """The pool, its network and its hosts fail in the middle of a backup; and the process dies on the way back."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -27,7 +27,7 @@ def well(stage: Stage, run: Run) -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("method", CHANGING)
-def test_a_call_whose_fate_is_unknown_is_looked_at(stages: Stages, method: str, when: str) -> None:
+def test_a_call_whose_fate_is_unknown_is_looked_at(stages: Stages, method: str, when: Literal["before", "after"]) -> None:
     """The connection dies before or after it took effect: nothing is done twice, nothing is left out."""
     stage = backups.staged(stages)
     stage.simulated.control.cut(method, when, times=2)

@@ -1,5 +1,5 @@
 from state.run import Status
-from tests.workflows.assigning import Stages, asking, bare, left_wrong, meddle, returning
+from tests.workflows.assigning import Stages, asking, bare, change, left_wrong, meddle, returning
 from workflows.ports import Refused
 
 
@@ -67,11 +67,14 @@ def test_a_vif_that_cannot_go_leaves_the_vm_as_it_was(stages: Stages) -> None:
 
 
 def test_what_a_new_vif_cannot_be_given_is_said(stages: Stages) -> None:
-    """QoS, locking and addresses are not VIF.create's: the undo says that they are lost instead of saying nothing."""
+    """QoS and locking are as they were; addresses are not VIF.create's: the undo says that they are lost instead of saying nothing."""
     stage = stages()
     vm = stage.with_vf()
     ref = stage.client.call("VIF.get_by_uuid", vm.vifs[0].uuid)
     stage.client.call("VIF.set_locking_mode", ref, "disabled")
+    stage.client.call("VIF.set_qos_algorithm_type", ref, "ratelimit")
+    stage.client.call("VIF.set_qos_algorithm_params", ref, {"kbps": "2048"})
+    change(stage, "VIF", vm.vifs[0].uuid, ipv4_configuration_mode="Static", ipv4_addresses=["192.0.2.7/24"])
 
     def fail() -> None:
         raise Refused("SOMETHING_ELSE")
@@ -79,7 +82,9 @@ def test_what_a_new_vif_cannot_be_given_is_said(stages: Stages) -> None:
     meddle(stage, unblock=fail)
     run = stage.run(returning(stage, vm))
     assert run.status is Status.STUCK
-    assert "without their QoS, locking or addresses" in run.reason
+    assert "without the IPv4 addresses set on them" in run.reason
+    (vif,) = stage.port.vm(vm.uuid).sriov_vifs
+    assert (vif.locking_mode, vif.qos_algorithm_type, vif.qos_algorithm_params) == ("disabled", "ratelimit", {"kbps": "2048"})
     assert (stage.port.vm(vm.uuid).power_state, len(stage.port.vm(vm.uuid).held)) == ("Running", 1)
 
 

@@ -7,13 +7,17 @@ from uuid import UUID
 
 import pytest
 
+from state import holds, runs
 from state.run import Status
 from tests.engine import crashes
 from tests.journey.lab import wait_until
+from tests.workflows.dying import Dying
 from tests.workflows.sriov_scene import ALWAYS, Scene, policy
 from tests.workflows.stage import Stage
-from workflows import booting, bring_back, enable
+from workflows import booting, bring_back, enable, prepare
 from workflows.bring_back import BRING_BACK
+from workflows.outcome import Request
+from workflows.plan import Plan
 from workflows.policy import Policy
 from workflows.wanted import PortChoice, RebootPolicy
 from workflows.windows import Window
@@ -52,6 +56,59 @@ def test_a_vm_that_can_move_is_never_stopped(stages: Stages) -> None:
     assert scene.simulated.database.get("VM_metrics", domid)["start_time"] == started
 
 
+CALLS = {
+    "create_network": {"network.create"},
+    "begin_enable": {"network_sriov.create"},
+    "note_host": {"host.add_to_other_config", "host.remove_from_other_config"},
+    "block": {"VM.add_to_blocked_operations"},
+    "unblock": {"VM.remove_from_blocked_operations", "VM.update_allowed_operations"},
+    "disable_host": {"host.disable"},
+    "enable_host": {"host.enable"},
+    "begin_reboot": {"host.reboot"},
+    "begin_migrate": {"VM.pool_migrate"},
+    "note": {"VM.add_to_other_config"},
+    "erase": {"VM.remove_from_other_config"},
+    "begin_clean_shutdown": {"VM.clean_shutdown"},
+    "begin_start": {"VM.start", "VM.start_on"},
+}
+
+
+def plan_where_no_other_port_tells(scene: Scene, policy: RebootPolicy) -> Plan:
+    """The plan for ports of a driver that XenAPI shows no mode of yet; then they are of the driver that they really have."""
+    rows = scene.simulated.database
+    devices = {pif["PCI"]: rows.get("PCI", pif["PCI"])["driver_name"] for _, pif in rows.rows("PIF") if pif["device"] == "eth2"}
+    for device in devices:
+        rows.set("PCI", device, driver_name="unheard")
+    try:
+        return enable.plan(scene.stage.port, scene.stage.policy.sriov["fast"], policy)
+    finally:
+        for device, driver in devices.items():
+            rows.set("PCI", device, driver_name=driver)
+
+
+def test_the_plan_names_the_calls_that_reboots_take(stages: Stages) -> None:
+    """Marks, notes and blocks of ours too: hosts reboot, a VM moves, others stop, the boot would start one that is halted."""
+    scene = Scene(stages)
+    stage = scene.stage
+    scene.simulated.add_vm("mover", network=None, host="host2", disk=False)
+    sleeper = scene.simulated.add_vm("sleeper", network=None, running=False, disk=False)
+    stage.client.call("VM.add_to_other_config", sleeper, "auto_poweron", "true")
+    plan = plan_where_no_other_port_tells(scene, stage.policy.reboot)
+    counting = Dying(stage.port)
+    stage.pool = counting.pool()
+    run = scene.enable()
+    assert run.status is Status.DONE, run.reason
+    made = set().union(*(CALLS[name] for name in counting.called))
+    assert made | {"host.enable"} == set(plan.calls)  # which is for a host that its own boot leaves disabled
+
+
+def test_the_plan_names_the_hard_shutdown_where_the_policy_allows_it(stages: Stages) -> None:
+    """And only there."""
+    scene = Scene(stages)
+    named = ["VM.hard_shutdown" in plan_where_no_other_port_tells(scene, policy).calls for policy in (CLEAN, HARD)]
+    assert named == [False, True]
+
+
 def test_a_vm_for_which_there_is_no_room_waits_for_its_host(stages: Stages) -> None:
     """Every other VF is taken: it is down while its host reboots, and runs there again with its VF."""
     scene = Scene(stages, hosts=2, vfs=1, vms=4)
@@ -86,7 +143,7 @@ def test_nothing_reboots_outside_a_window_or_at_its_end(stages: Stages) -> None:
     assert run.reason.endswith(f"in the window that opens at {scene.stage.now:%Y-%m-%d} 22:00 UTC")
     assert not scene.downs
     scene.stage.now = scene.stage.now.replace(hour=22, minute=20)
-    scene.until(run_id, "host3 is next")
+    scene.until(run_id, "host3: let no VM start there")
     scene.stage.now = scene.stage.now.replace(hour=22, minute=45)
     run = scene.until(run_id, "in the window")
     assert scene.downs == {"host2": 1, "host3": 1}
@@ -423,3 +480,43 @@ def test_more_hosts_may_be_away_where_the_policy_says_so(stages: Stages) -> None
     assert run.status is Status.DONE, run.reason
     assert order(scene, run.id) == ["host2", "host3", "host1"]
     assert scene.together == 1
+
+
+def test_a_vm_whose_host_is_done_is_backed_up_before_the_last_host_reboots(stages: Stages) -> None:
+    """It waits while its own host is at work, and not for the others: their reboots may take hours."""
+    scene = Scene(stages)
+    stage, vm = scene.stage, next(vm for vm in scene.stage.port.vms() if vm.name == scene.with_vf_on("host2"))
+    run_id = scene.begin()
+    scene.until(run_id, "host2: shut down")
+    backup = stage.submit(prepare.request("lab", vm, mode="online", hold=timedelta(hours=1), retention=timedelta()))
+    assert stage.settle(backup).reason == f"waits for vm:{vm.uuid}, held by run {str(run_id)[:8]} (enable-sriov of [sriov.fast])"
+    scene.until(run_id, "host2 is back in service")
+    assert stage.at(backup).due_at == stage.now
+    assert stage.finish(backup).status is Status.DONE, stage.story(backup)
+    assert scene.downs == {"host2": 1}
+    assert stage.at(run_id).status is Status.WAITING
+    stage.finish_all()
+    assert stage.at(run_id).status is Status.DONE, stage.at(run_id).reason
+    assert scene.downs == {"host1": 1, "host2": 1, "host3": 1}
+    assert scene.complaints() == []
+
+
+def test_a_host_that_waits_for_a_backup_is_not_begun_after_its_window(stages: Stages) -> None:
+    """What it takes must fit into the window when it is begun in earnest, not when its turn came."""
+    scene = Scene(stages)
+    stage, vm = scene.stage, next(vm for vm in scene.stage.port.vms() if vm.name == scene.with_vf_on("host2"))
+    night = Window("0 22 * * *", timedelta(hours=1), "UTC")
+    stage.policy = replace(stage.policy, maintenance={"night": night})
+    stage.now = datetime.now(UTC).replace(hour=22, minute=5, second=0) + timedelta(days=1)
+    with stage.store.write() as session:
+        other = runs.create(session, Request("prepare-backup", "lab", f"vm:{vm.uuid}", "VM x"), now=stage.now + timedelta(days=9))[0]
+        assert holds.take(session, other, [f"vm:{vm.uuid}"], now=stage.now) is None
+    run_id = scene.begin()
+    scene.until(run_id, f"waits for vm:{vm.uuid}")
+    stage.now = stage.now.replace(minute=40)
+    with stage.store.write() as session:
+        holds.release(session, other)
+    run = scene.until(run_id, "in the window that opens")
+    assert not scene.downs
+    assert run.due_at == night.opens(stage.now)
+    assert any("host2 was not begun within its window" in line for line in stage.story(run_id))

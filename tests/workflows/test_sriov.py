@@ -1,11 +1,13 @@
 """What is wanted held against what there is: refusals and warnings, from values alone."""
 
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
 from workflows import hurts, sriov
 from workflows.objects import NIC, Host, Network, PoolFacts
+from workflows.ports import Pool
 from workflows.sriov import Sight, State, Target
 from workflows.wanted import PortChoice, SriovPolicy
 
@@ -13,21 +15,21 @@ FACTS = PoolFacts("pool", "lab", "h1", ha_enabled=False, restricted=False, defau
 WANTED = SriovPolicy("fast", "fast", PortChoice(device="eth1"))
 
 
-def host(number: int, **more: object) -> Host:
+def host(number: int, **more: Any) -> Host:
     made = Host(f"h{number}", f"host{number}", "", True, True, number == 1, 1.0, 1.0, (), {}, (), True)
-    return replace(made, **more)  # type: ignore[arg-type]
+    return replace(made, **more)
 
 
-def nic(number: int, device: str = "eth1", **more: object) -> NIC:
+def nic(number: int, device: str = "eth1", **more: Any) -> NIC:
     card = ("Intel", "X710", "i40e")
     made = NIC(
         f"n{number}-{device}", f"h{number}", f"host{number}", device, *card, True, True, False, 0, (), None, "", False, None, None, False
     )
-    return replace(made, **more)  # type: ignore[arg-type]
+    return replace(made, **more)
 
 
-def network(name: str = "fast", **more: object) -> Network:
-    return replace(Network(f"net-{name}", name, True, False, (), {}, 0, 0), **more)  # type: ignore[arg-type]
+def network(name: str = "fast", **more: Any) -> Network:
+    return replace(Network(f"net-{name}", name, True, False, (), {}, 0, 0), **more)
 
 
 def sight(
@@ -39,7 +41,7 @@ def sight(
     return Sight(policy, facts, tuple(there.values()), nics, nets, tuple(targets))
 
 
-UP = {"sriov": "s", "mode": "sysfs", "network": "net-fast", "logical_PIF": "l", "attached": True}
+UP: dict[str, Any] = {"sriov": "s", "mode": "sysfs", "network": "net-fast", "logical_PIF": "l", "attached": True}
 
 
 @pytest.mark.parametrize(
@@ -54,7 +56,7 @@ UP = {"sriov": "s", "mode": "sysfs", "network": "net-fast", "logical_PIF": "l", 
         ({**UP, "network": "net-other"}, State.ELSEWHERE),
     ],
 )
-def test_a_port_stands_in_one_of_six_ways(changes: dict[str, object], state: State) -> None:
+def test_a_port_stands_in_one_of_six_ways(changes: dict[str, Any], state: State) -> None:
     """By what its network_sriov says."""
     assert sriov.state_of(nic(1, **changes), network()) is state
 
@@ -104,7 +106,7 @@ class Still:
 def warned(seen: Sight) -> str:
     from workflows.wanted import RebootPolicy
 
-    return "; ".join(hurts.warnings(Still(), seen, RebootPolicy()))  # type: ignore[arg-type]
+    return "; ".join(hurts.warnings(cast("Pool", Still()), seen, RebootPolicy()))
 
 
 @pytest.mark.parametrize(
@@ -115,6 +117,10 @@ def warned(seen: Sight) -> str:
         (sight(nic(1, management=True)), "carries the host's management"),
         (sight(nic(1), nic(1, "eth2")), "a file of driver i40e (on the host: /etc/modprobe.d), which changes eth2 too"),
         (sight(nic(1), nic(2, "eth3", mode="manual", sriov="s9")), "its VFs are set by hand"),
+        (sight(nic(1), nic(2, "eth3", mode="manual", sriov="s9")), "write 'options i40e max_vfs=N' into /etc/modprobe.d/i40e.conf on the"),
+        (sight(nic(1), nic(2, "eth3", mode="modprobe", sriov="s9")), "to write in /etc/modprobe.d/i40e.conf: '# VFs-maxvfs-by-user: N'"),
+        (sight(nic(1)), "where driver i40e takes its number of VFs from a file, it is for the hosts' administrator to write"),
+        (sight(nic(1, driver="")), "may have to be rebooted: if its number of VFs comes from the file of its driver in /etc/modprobe.d"),
         (sight(nic(1)), "host2 has no such port"),
         (sight(nic(1), hosts=(host(1, iommu=None),)), "whether the IOMMU of host1 is on XenAPI does not tell"),
         (sight(nic(1), facts=replace(FACTS, ha_enabled=True)), "HA is on"),
@@ -130,7 +136,17 @@ def test_what_will_hurt_is_said_before(seen: Sight, told: str) -> None:
 
 
 def test_a_driver_that_is_known_to_need_no_reboot_is_not_warned_of() -> None:
-    """Another port of it, of mode sysfs, tells."""
+    """Another port of it, of mode sysfs, tells; nor is there a file to write."""
     seen = sight(nic(1), nic(2, "eth3", mode="sysfs", sriov="s9"))
     assert not hurts.may_reboot(seen)
     assert "reboot" not in warned(seen)
+    assert "modprobe" not in warned(seen)
+
+
+@pytest.mark.parametrize(("mode", "waits"), [("modprobe", False), ("", False), ("modprobe", True)])
+def test_a_host_must_be_rebooted_only_where_xapi_says_so(mode: str, waits: bool) -> None:
+    """A file that is right already needs no reboot (facts, 3: requires_reboot is false then), and nobody knows before it is enabled."""
+    wanted = nic(1, **{**UP, "mode": "modprobe", "attached": False, "requires_reboot": True}) if waits else nic(1)
+    seen = sight(wanted, nic(2, "eth3", mode=mode, sriov="s9" if mode else None), nets=(network(),))
+    may = "host1 may have to be rebooted: if its number of VFs comes from /etc/modprobe.d/i40e.conf, and that does not give them already"
+    assert ("host1 must be rebooted" in warned(seen), may in warned(seen)) == (waits, not waits)

@@ -8,7 +8,7 @@ import pytest
 from plugins.errors import RetryLater
 from workflows.outcome import Wait, wake_on_task
 from workflows.ports import Refused
-from workflows.tasks import Failed, Pending, Succeeded, TaskOutcome, Vanished, carried_out, over
+from workflows.tasks import Failed, Pending, Succeeded, TaskOutcome, Vanished, carried_out, over, tidied
 from workflows.world import World
 
 BEGUN = {"task:start": "task-1"}
@@ -100,16 +100,19 @@ def test_a_task_that_succeeded_without_effect_is_tried_again_later() -> None:
 
 
 def test_a_task_that_is_gone_says_nothing_so_it_is_begun_again() -> None:
-    """A restart of the toolstack forgot it, with its work undone."""
+    """A restart of the toolstack forgot it, with its work undone (story 48)."""
     scene, data = Scene(Vanished()), dict(BEGUN)
     waiting = scene.carry_out(data)
     assert isinstance(waiting, Wait)
     assert ("again" in waiting.message, data) == (True, {"task:start": "task-2"})
 
 
-def test_the_task_of_what_was_seen_to_be_so_leaves_the_pool() -> None:
-    """Once; without a task nothing is asked."""
-    scene, data = Scene(Succeeded("")), dict(BEGUN)
+def test_the_task_of_what_was_seen_to_be_so_leaves_the_pool_when_there_is_time_for_it() -> None:
+    """Not at once, and once; without a task nothing is asked."""
+    scene, data = Scene(Succeeded("")), dict[str, Any](BEGUN)
     for _ in range(2):
-        over(cast("World", scene), data, "start")
+        over(data, "start")
+    assert (scene.asked, data) == ([], {"tasks_over": ["task-1"]})
+    for _ in range(2):
+        tidied(cast("World", scene), data)
     assert (scene.asked, data) == (["task task-1"], {})

@@ -49,7 +49,8 @@ def test_a_pool_that_is_well(make_simulated_pool: Pools, examined: Any) -> None:
     assert found["role"][0].text == "pool-admin (pool-operator is needed)"
     assert found["host1/eth1"][0].text.endswith("driver i40e; SR-IOV on network SR-IOV, mode sysfs: 7 VFs free")
     assert found["host1/eth2"][0].text.endswith("SR-IOV is not enabled")
-    assert found["host1/eth2"][0].advice.startswith("to enable it: xe network-sriov-create pif-uuid=")
+    advice = 'write [sriov.NAME] with network = "..." and ports = { device = "eth2" } into the configuration, then vfo sriov enable NAME'
+    assert found["host1/eth2"][0].advice == f"to enable it: {advice}"
 
 
 def shown(address: str, pool: SimulatedPool) -> str:
@@ -168,14 +169,14 @@ def test_a_port_that_waits_for_a_reboot(make_simulated_pool: Pools, examined: An
 
 
 def test_a_port_that_was_half_made(make_simulated_pool: Pools, examined: Any, join: Callable[..., Client]) -> None:
-    """Enabling failed and left its records: both ways out are named."""
+    """Enabling failed and left its records: the command that mends it is named, with the table that it needs, and nothing to do by hand."""
     pool = make_simulated_pool(hosts=1, vms=0)
     (ref,) = pool.database.refs("network_sriov")
     pool.database.set("network_sriov", ref, configuration_mode="unknown")
     (finding,) = examined(pool)["host1/eth1"]
     assert finding.level == "fail"
-    assert "xe pif-plug uuid=" in finding.advice
-    assert "xe network-sriov-destroy uuid=" in finding.advice
+    table = '[sriov.NAME] with network = "SR-IOV" and ports = { device = "eth1" }'
+    assert finding.advice == f"to have it repaired, or made anew: vfo sriov enable NAME, with {table} in the configuration"
 
 
 def _enable(client: Client, pool: SimulatedPool) -> None:
@@ -190,7 +191,9 @@ def test_an_unplugged_port(make_simulated_pool: Pools, examined: Any, join: Call
     (logical,) = [record["logical_PIF"] for record in client.call("network_sriov.get_all_records").values()]
     client.call("PIF.unplug", logical)
     (finding,) = examined(pool)["host1/eth1"]
-    assert (finding.level, finding.advice) == ("fail", f"xe pif-plug uuid={client.call('PIF.get_uuid', logical)}")
+    assert finding.level == "fail"
+    assert finding.advice.startswith("to have it plugged: vfo sriov enable NAME, with [sriov.NAME]")
+    assert finding.advice.endswith(f"xe pif-plug uuid={client.call('PIF.get_uuid', logical)}")
 
 
 def test_references_to_devices_that_are_gone(make_simulated_pool: Pools, examined: Any) -> None:

@@ -28,7 +28,7 @@ def slave_of(address: str) -> Callable[[str, list[Any]], Any]:
 
 
 def test_a_dead_session_is_replaced_and_the_call_goes_on(serve: Serve, connect: Connect) -> None:
-    """SESSION_INVALID took no effect: one new login, and the call is made; the epoch says that there was one."""
+    """SESSION_INVALID took no effect: one new login, and the call is made; the epoch says that there was one (story 61)."""
     server = serve()
     client = connect(server)
     client.call("VM.get_all")
@@ -70,7 +70,7 @@ def test_a_member_names_the_coordinator_and_is_followed(serve: Serve, connect: C
 
 
 def test_when_the_coordinator_is_gone_another_member_leads_to_the_new_one(serve: Serve, connect: Connect) -> None:
-    """The members learned at login are asked, and the configured server may be the one that died."""
+    """The members learned at login are asked, and the configured server may be the one that died (story 51)."""
     first = serve()
     second = serve(slave_of("127.0.0.3"), host="127.0.0.2", port=first.port)
     third = serve(host="127.0.0.3", port=first.port)

@@ -81,6 +81,21 @@ def test_a_start_on_one_host_does_not_disturb_the_port_of_another() -> None:
     assert in_flight(start, name="two/eth1") == ("db is in start", "db is scheduled to start on a host")
 
 
+def test_what_is_reserved_for_a_vm_that_starts_is_told() -> None:
+    """Its VIFs are attached, it is not resident yet, and its VFs are not free any more; while that number moves nobody knows."""
+    start: dict[str, Any] = {
+        "power_state": "Halted", "scheduled_to_be_resident_on": "two", "current_operations": {"t": "start_on"}
+    }  # fmt: skip
+    parts = readings.running("db", "OpaqueRef:NULL", **start)
+    looks = seen(readings.pool(parts))
+    assert looks["two/eth1"].starting == (User("u-db", "db", "ui-db", "0"),)
+    assert (looks["two/eth1"].taken_by("u-db"), looks["one/eth1"].starting, looks["two/eth1"].users) == (1, (), ())
+    moving = readings.pool(parts)
+    port = next(ref for ref, sriov in moving.sriovs.items() if sriov.uuid == looks["two/eth1"].port)
+    moving.before[port] = moving.after[port] + 1
+    assert seen(moving)["two/eth1"].starting == ()
+
+
 def test_a_start_that_has_no_host_yet_disturbs_every_port_of_its_network() -> None:
     """Before xapi has chosen, it may be any."""
     start = readings.running("db", "OpaqueRef:NULL", power_state="Halted", current_operations={"t": "start"})

@@ -145,3 +145,20 @@ def test_a_look_that_a_restart_fell_into_is_begun_anew(make_simulated_pool: Pool
     thread.join(20)
     look = found[0]["host1/eth1"]
     assert (client.epoch, look.remaining + len(look.users), look.in_flight) == (2, 8, ())
+
+
+def test_where_many_vms_hold_vfs_they_are_read_in_one_call(make_simulated_pool: Pools, join: Join) -> None:
+    """More than a few are not asked for one by one, and what is seen is the same."""
+    pool = make_simulated_pool(hosts=1, vfs=32, vms=48)
+    made: list[str] = []
+    meet = pool.server.faults.meet
+
+    def met(method: str, params: list[Any]) -> Any:
+        made.append(method)
+        return meet(method, params)
+
+    pool.server.faults.meet = met  # type: ignore[method-assign]
+    (look,) = looked(PoolPort(join(pool))).values()
+    held = sorted(vf["attached"] for vf in truth(pool)[look.name]["vfs"] if vf["attached"])
+    assert (len(look.users), [user.vm_name for user in look.users]) == (24, held)
+    assert (made.count("VM.get_all_records"), made.count("VM.get_record")) == (1, 0)

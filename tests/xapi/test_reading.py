@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.xapi.acting import Bench, Until, Workbench
-from workflows.objects import NIC
+from workflows.objects import NIC, Fabric
 from workflows.ports import Gone, Transient
 
 
@@ -286,3 +286,12 @@ def test_many_who_ask_at_once_share_a_reading(bench: Bench, monkeypatch: pytest.
         seen = list(threads.map(lambda _: getattr(lab.port, ask)(), range(10)))
     assert seen == [alone] * 10
     assert made.count(method) <= 3
+
+
+def test_the_fabric_is_what_its_parts_are_read_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pool, hosts, NICs and networks as each alone says; no table twice."""
+    lab = bench(hosts=2, vms=2)
+    assert lab.port.fabric() == Fabric(lab.port.facts(), lab.port.hosts(), lab.port.nics(), lab.port.networks())
+    calls = counted(lab, monkeypatch)
+    lab.port.fabric()
+    assert len(calls) == len(set(calls)) == 8

@@ -3,7 +3,9 @@
 import contextlib
 import dataclasses
 import html as markup
+import os
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 
@@ -12,6 +14,9 @@ from orchestrator.simulator.wire.errors import Malformed
 HEADER_LIMIT = 64 * 1024
 # How long a body that nobody wants is swallowed, so that its sender sees the answer rather than a reset.
 LINGER = 2.0
+# Transfers go in pieces of this many bytes.
+PIECE = 1 << 20
+ZEROS = memoryview(bytes(PIECE))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -131,18 +136,49 @@ class Stream:
         return body
 
     def receive(self, length: int) -> Iterator[bytes]:
-        """A body of that length, piece by piece; OSError when the other side closes before its end."""
+        """A body of that length in pieces of PIECE; OSError when the other side closes before its end, after what came was given."""
+        piece = bytearray(min(PIECE, max(length, 1)))
         while length > 0:
-            if not self._buffer and not self._fill():
-                raise ConnectionResetError("the body ended early")
-            piece = bytes(self._buffer[:length])
-            del self._buffer[: len(piece)]
-            length -= len(piece)
-            yield piece
+            have, wanted = 0, min(len(piece), length)
+            if self._buffer:
+                have = min(len(self._buffer), wanted)
+                piece[:have] = self._buffer[:have]
+                del self._buffer[:have]
+            while have < wanted:
+                more = self._receive_into(memoryview(piece)[have:wanted])
+                if not more:
+                    yield bytes(piece[:have])
+                    raise ConnectionResetError("the body ended early")
+                have += more
+            length -= have
+            yield bytes(memoryview(piece)[:have])
 
-    def write(self, data: bytes) -> None:
+    def _receive_into(self, room: memoryview) -> int:
+        """How many bytes came, 0 when the other side closed or is gone."""
+        try:
+            return self._socket.recv_into(room)
+        except ConnectionError:
+            return 0
+
+    def write(self, data: bytes | memoryview) -> None:
         """A part of a transfer's body."""
         self._socket.sendall(data)
+
+    def write_zeros(self, length: int) -> None:
+        """So many zeros, at most PIECE."""
+        self._socket.sendall(ZEROS[:length])
+
+    def write_file(self, fd: int, offset: int, length: int) -> None:
+        """Bytes of a file, without a copy of them here unless they have to be encrypted; zeros behind its end."""
+        if isinstance(self._socket, ssl.SSLSocket):
+            self.write(os.pread(fd, length, offset).ljust(length, b"\0"))
+            return
+        while length > 0:
+            sent = os.sendfile(self._socket.fileno(), fd, offset, length)
+            if not sent:
+                self._socket.sendall(bytes(length))
+                return
+            offset, length = offset + sent, length - sent
 
     def linger(self) -> None:
         """Say that nothing more comes, and swallow for a while what the other side still sends."""
@@ -156,7 +192,8 @@ class Stream:
     def send(self, response: Response | Transfer, *, keep_alive: bool) -> None:
         """The answer; a small one in one packet, a large one without a copy."""
         if isinstance(response, Transfer):
-            self._socket.sendall(response.head())
+            with contextlib.suppress(OSError):  # who is gone is met by the work, which has its own end
+                self._socket.sendall(response.head())
             response.work(self)
             return
         head = response.head(keep_alive=keep_alive)

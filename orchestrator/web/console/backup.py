@@ -1,0 +1,97 @@
+"""Backups: what was not saved, when windows open and how one would go, and the policies."""
+
+from collections.abc import Container
+from datetime import timedelta
+
+from fastapi import APIRouter, Response
+
+from orchestrator.actions import policies, windows
+from orchestrator.actions import report as reporting
+from orchestrator.views import report as report_view
+from orchestrator.views import windows as view
+from orchestrator.views.report_asked import Asked
+from orchestrator.web.console.guards import Acting, Operator, PageRoute, Reader
+from orchestrator.web.console.models import backups as model
+from orchestrator.web.console.models import overview, vms
+from orchestrator.web.console.pages import go_to
+from orchestrator.web.console.vms import Number
+from orchestrator.web.problems import Problem
+from state import backups
+
+router = APIRouter(route_class=PageRoute)
+
+DAY = timedelta(days=1)
+COMING = 5  # openings that are shown
+AMISS = 20  # backups that are shown one by one; the report has all of them
+
+
+@router.get("/backup")
+def whole(visit: Reader) -> Response:
+    """The last day as the catalogue has it, the windows, and the policies. No pool is asked."""
+    office, at = visit.counter.office, visit.desk()
+    now = office.clock()
+    with office.store.read() as session:
+        lines = backups.since(session, now - DAY)
+    made = report_view.report(lines, Asked(now - DAY, now))
+    amiss = overview.not_saved(lines)
+    return visit.page(
+        "backup.html",
+        said=report_view.in_a_line(made),
+        well=not amiss,
+        amiss_count=len(amiss),
+        amiss=amiss[:AMISS],
+        more=max(0, len(amiss) - AMISS),
+        windows=view.listed(at.policy.backups, now),
+        coming=view.upcoming(at.policy.backups.windows.values(), now, COMING),
+        policies=policies.listed(at),
+        tone=model.tone,
+        retention=model.retention,
+        has_products=bool(office.loaded.settings.products),
+    )
+
+
+@router.get("/backup/report")
+def report(visit: Reader, page: Number = 1) -> Response:
+    """The last day with those for whom nothing was begun: the pools are asked whom the policies name."""
+    now = visit.counter.office.clock()
+    made = reporting.report(visit.desk(), reporting.Wanted(now - DAY, now))
+    rows = vms.paged(made["backups"], page)
+    return visit.page("report.html", made=made, said=report_view.in_a_line(made), rows=rows, tone=model.tone, took=report_view.took,
+                      in_bytes=report_view.in_bytes, in_time=report_view.in_time)  # fmt: skip
+
+
+@router.get("/backup/windows/{name}")
+def window(visit: Reader, name: str) -> Response:
+    """One window: its next openings, its last ones, and how the next would go by what backups took."""
+    at = visit.desk()
+    _assert_there(name, at.policy.backups.windows, "window")
+    shown = windows.shown(at, name)
+    nights = [model.night(plan) for plan in windows.plan(at, name)]
+    return visit.page("window.html", window=shown, nights=nights)
+
+
+@router.get("/backup/policies/{name}/run")
+def plan(visit: Operator, name: str) -> Response:
+    """Whom a policy would save now, and how."""
+    at = visit.desk()
+    _assert_there(name, at.policy.backups.policies, "policy")
+    plans = policies.run(at, name).plans()
+    return visit.page("plan.html", heading=f"Run policy {name} now", about="Backup", back="/backup", plans=plans, always=True,
+                      action=f"/backup/policies/{name}/run", fields=[], consent="Do it: back them up now")  # fmt: skip
+
+
+@router.post("/backup/policies/{name}/{verb}")
+def act(visit: Acting, name: str, verb: str) -> Response:
+    """Pause it, go on with it, or save its VMs now."""
+    if verb == "run":
+        return visit.begin("run-policy", f"policy {name}", lambda at: policies.run(at, name))
+    if verb not in ("pause", "resume"):
+        raise Problem(404, "not-found", "There is nothing of that name that may be done with a policy.")
+    with visit.ask.written_down(f"{verb}-policy", f"policy {name}"):
+        (policies.pause if verb == "pause" else policies.resume)(visit.desk(), name)
+    return go_to(visit.request, "/backup")
+
+
+def _assert_there(name: str, there: Container[str], kind: str) -> None:
+    if name not in there:
+        raise Problem(404, "not-found", f"The configuration has no {kind} of that name.")

@@ -1,0 +1,98 @@
+"""The runs: a list, and one of them with its steps, history, and what a person may ask of it."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Response
+
+from orchestrator.actions import runs as action
+from orchestrator.actions.verbs import Verb
+from orchestrator.views import runs as view
+from orchestrator.web.console.guards import Acting, PageRoute, Reader, Visit
+from orchestrator.web.console.models import runs as model
+from orchestrator.web.console.pages import go_to
+from orchestrator.web.problems import Problem
+from state import pages
+from state.pages import Asked, Cursor
+from state.run import ENDED, Status
+from state.runs import with_prefix
+from workflows.catalogue import WORKFLOWS
+
+router = APIRouter(route_class=PageRoute)
+
+SIZE = 50
+CHOICES = {
+    "open": ("at work, or they need you", view.NEEDS_ATTENTION),
+    "ended": ("that have ended", ENDED - {Status.STUCK}),
+    "all": ("all", frozenset(Status)),
+    **{status.value: (status.value, frozenset({status})) for status in Status},
+}
+WORDS = {
+    "approve": "Approve",
+    "retry": "Try it again",
+    "cancel": "Give it up and undo it",
+}
+OUTCOMES = {"done": "good", "finish": "good", "wait": "plan", "stuck": "bad", "refuse": "warn", "retry": "warn", "undone": "warn"}
+
+
+@router.get("/runs")
+def listed(visit: Reader, status: str = "open", workflow: str = "", pool: str = "", q: str = "", before: str = "") -> Response:
+    """The runs that fit, a page of them; also as a piece, for a page that is open."""
+    chosen = {"status": status if status in CHOICES else "open", "workflow": workflow[:100], "pool": pool[:100], "q": q.strip()[:200]}
+    lines, after = _page(visit, chosen, before)
+    address = "/runs?" + urlencode({name: value for name, value in chosen.items() if value})
+    return visit.page(
+        "_runs.html" if "hx-request" in visit.request.headers else "runs.html",
+        lines=lines, chosen=chosen, is_filtered=bool(workflow or pool or q or chosen["status"] != "open" or before), before=before,
+        workflows=list(WORKFLOWS), pools=sorted(visit.counter.office.pools), choices=[(name, text) for name, (text, _) in CHOICES.items()],
+        first=address, here=_from(address, before), after=_from(address, after) if after else "",
+    )  # fmt: skip
+
+
+def _from(address: str, cursor: str) -> str:
+    return f"{address}&{urlencode({'before': cursor})}"
+
+
+def _page(visit: Visit, chosen: Mapping[str, str], before: str) -> tuple[list[model.Line], str]:
+    """The lines, and where the page after them begins; the beginning of a run's id finds that one, whatever its status."""
+    asked = Asked(CHOICES[chosen["status"]][1], chosen["pool"] or None, chosen["workflow"] or None, text=chosen["q"] or None)
+    try:
+        cursor = Cursor.read(before) if before else None
+    except ValueError:
+        cursor = None
+    with visit.counter.office.store.read() as session:
+        found = with_prefix(session, chosen["q"])
+        some, after = (found, None) if found else pages.runs(session, asked, before=cursor, limit=SIZE)
+    return [model.line(run, WORKFLOWS.get(run.workflow)) for run in some], after.written() if after else ""
+
+
+@router.get("/runs/{run_id}")
+def one(visit: Reader, run_id: str) -> Response:
+    """One run; the first digits of its id are enough."""
+    return visit.page("run.html", **_shown(visit, run_id))
+
+
+@router.get("/runs/{run_id}/shown")
+def piece(visit: Reader, run_id: str) -> Response:
+    """What of it changes, for a page that is open."""
+    return visit.page("_run.html", **_shown(visit, run_id))
+
+
+@router.post("/runs/{run_id}/{verb}")
+def ask(visit: Acting, run_id: str, verb: Verb) -> Response:
+    """Approve it, try it again, or give it up."""
+    with visit.ask.written_down(verb.value, f"run {run_id}"):
+        run = action.act(visit.desk(), run_id, verb)
+    visit.counter.office.publish([run.id])
+    return go_to(visit.request, f"/runs/{run.id}")
+
+
+def _shown(visit: Visit, written: str) -> dict[str, Any]:
+    with visit.counter.office.store.read() as session:
+        try:
+            run = view.find(session, written)
+        except view.NoSuchRun as error:
+            raise Problem(404, "no-such-run", str(error)) from None
+        detail = view.detail(session, run)
+    return {"shown": model.shown(run, detail, WORKFLOWS.get(run.workflow)), "words": WORDS, "tones": OUTCOMES}

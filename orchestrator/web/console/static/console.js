@@ -1,0 +1,49 @@
+/* Times in the viewer's zone, the VFs of one VM lit together, and whether what is seen is live. Nothing else needs a script of ours. */
+(function () {
+  "use strict";
+  var minutes = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  var day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  var clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+
+  function tell(root) {
+    var found = root.querySelectorAll ? root.querySelectorAll("time[datetime]:not([data-told])") : [];
+    for (var i = 0; i < found.length; i++) {
+      var at = new Date(found[i].getAttribute("datetime"));
+      var today = at.toDateString() === new Date().toDateString();
+      found[i].textContent = (today ? clock : at.getSeconds() ? day : minutes).format(at);
+      found[i].setAttribute("data-told", "");
+    }
+  }
+
+  var lit = null;
+  function light(vm) {
+    if (vm === lit) { return; }
+    document.querySelectorAll(".vf.lit:not(.found)").forEach(function (cell) { cell.classList.remove("lit"); });
+    lit = vm;
+    if (vm) {
+      document.querySelectorAll('.vf[data-vm="' + CSS.escape(vm) + '"]').forEach(function (cell) { cell.classList.add("lit"); });
+    }
+  }
+  function over(event) {
+    var cell = event.target.closest ? event.target.closest(".vf[data-vm]") : null;
+    light(cell ? cell.getAttribute("data-vm") : null);
+  }
+
+  function live(is) {
+    document.documentElement.classList.toggle("is-live", is);
+    document.querySelectorAll(".live").forEach(function (said) {
+      said.textContent = is ? "live" : "not live: the connection is being made again";
+    });
+  }
+
+  document.addEventListener("DOMContentLoaded", function () {
+    tell(document);
+    document.body.addEventListener("htmx:sseOpen", function () { live(true); });
+    document.body.addEventListener("htmx:sseError", function () { live(false); });
+    document.body.addEventListener("htmx:sseClose", function () { live(false); });
+    document.body.addEventListener("htmx:load", function (event) { tell(event.detail.elt.parentNode || event.detail.elt); });
+    document.body.addEventListener("htmx:oobAfterSwap", function () { tell(document); var vm = lit; lit = null; light(vm); });
+    document.addEventListener("pointerover", over);
+    document.addEventListener("focusin", over);
+  });
+})();

@@ -1,0 +1,187 @@
+import json
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.console.conftest import HOSTILE, PATIENCE, VENDOR, People, Served
+
+expect.set_options(timeout=PATIENCE)
+
+AXE = (VENDOR / "axe-4.14.1.min.js").read_text()
+SERIOUS = ("serious", "critical")
+
+
+def vm_of(served: Served, name: str) -> str:
+    """The uuid of the VM of that name."""
+    with served.other_client() as client:
+        (ref,) = client.call("VM.get_by_name_label", name)
+        return str(client.call("VM.get_uuid", ref))
+
+
+def cells_of(page: Page, vm: str) -> Any:
+    """The VFs that the map shows as the VM's."""
+    return page.locator(f'.hosts a.vf.used[data-vm="{vm}"]')
+
+
+def consents(page: Page, section: str, when: str) -> None:
+    """Asks for the plan of something, reads it, and consents."""
+    form = page.get_by_role("region", name=section)
+    form.get_by_label("When it may be shut down").select_option(when)
+    form.get_by_role("button", name="Show the plan").click()
+    expect(page.get_by_text("Nothing was changed yet.")).to_be_visible()
+    page.get_by_role("button", name=re.compile("Do it")).click()
+
+
+def test_somebody_signs_in_looks_and_signs_out(people: People, served: Served) -> None:
+    """A wrong password is refused in words; the right one leads to where they wanted to go; after signing out nothing is shown any more."""
+    person = people.nobody()
+    page = person.opens("/runs?status=all")
+    expect(page).to_have_url(re.compile(r"/login\?next="))
+    page.get_by_label("Name").fill("operate")
+    page.get_by_label("Password").fill("not the password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_have_text("The name or the password is wrong.")
+    page.get_by_label("Password").fill("correct horse battery")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(f"{served.url}/runs?status=all")
+    (cookie,) = person.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Lax", "/")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page).to_have_url(f"{served.url}/login")
+    assert person.context.cookies() == []
+    person.said.clear()  # the browser notes the refused password
+
+
+def test_a_vf_changes_on_an_open_map_without_a_reload(people: People, served: Served) -> None:
+    """A VM gives its VF back and gets one again, by plans that are consented to: an open map and the run's page follow by themselves."""
+    person, vm = people.somebody("operate"), vm_of(served, "web-01")
+    watched = person.opens("/vfs")
+    watched.evaluate("document.body.setAttribute('data-stays', 'yes')")
+    expect(cells_of(watched, vm)).to_have_count(1)
+    page = person.opens(f"/vms/{vm}")
+    consents(page, "Take its VFs from it", "now")
+    expect(page).to_have_url(re.compile("/runs/"))
+    expect(page.locator("#run .card-head .tag").first).to_have_text("done")
+    expect(cells_of(watched, vm)).to_have_count(0)
+    page.goto(f"{served.url}/vms/{vm}")
+    consents(page, "Give it a VF", "now")
+    expect(page.locator("#run .card-head .tag").first).to_have_text("done")
+    expect(page.locator(".steps .done")).to_have_count(10)
+    expect(cells_of(watched, vm)).to_have_count(1)
+    expect(watched.locator("body")).to_have_attribute("data-stays", "yes")
+    cells_of(watched, vm).focus()
+    expect(cells_of(watched, vm)).to_have_class(re.compile(r"\blit\b"))
+
+
+def test_a_reboot_is_approved_by_who_may(people: People, served: Served) -> None:
+    """A run that waits for consent is what the overview asks for; who may only look has no button; approved, it goes on to its end."""
+    person = people.somebody("operate")
+    asked = person.opens("/pools")
+    asked.get_by_role("link", name="Plan to enable fast").click()
+    asked.get_by_role("button", name="Do it: enable it").click()
+    expect(asked).to_have_url(re.compile("/runs/"))
+    overview = person.opens("/")
+    overview.get_by_role("link", name=re.compile("Look and approve")).click()
+    reader = people.somebody("read").opens(overview.url.partition(served.url)[2].partition("#")[0])
+    expect(reader.get_by_text("need the scope “operate”")).to_be_visible()
+    expect(reader.get_by_role("button", name="Approve")).to_have_count(0)
+    overview.get_by_role("button", name="Approve").click()
+    expect(overview.get_by_text("Approved by", exact=True)).to_be_visible()
+    expect(overview.locator("#run .card-head .tag").first).to_have_text("done")
+    expect(reader.locator("#run .card-head .tag").first).to_have_text("done")
+    fresh = person.opens("/vfs")
+    expect(fresh.locator(".port")).to_have_count(4)
+
+
+PAGES = (
+    "/",
+    "/vfs",
+    "/backup",
+    "/backup/report",
+    "/backup/windows/dark",
+    "/backup/points",
+    "/backup/policies/databases/run",
+    "/pools",
+    "/pools/lab",
+    "/pools/lab/sriov/fast/enable",
+    "/plugins",
+    "/audit",
+    "/vms",
+    "/vms?q=no-such-vm",
+    "/runs",
+    "/runs?status=all",
+    "/runs?q=nothing",
+)
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1440, False), (390, True)], ids=["desktop light", "phone dark"])
+def test_every_page_is_for_everybody(people: People, served: Served, width: int, dark: bool) -> None:
+    """No page has a serious fault by axe, in either scheme, or is wider than the screen; the way past the menu comes first by key."""
+    person, vm = people.somebody("admin", width, dark=dark), vm_of(served, "db-01")
+    served.typed("release", "db-01", "--when", "next-halt")
+    (run, *_) = json.loads(served.typed("run", _a_run(served), "--json")).values()
+    door = people.nobody(width, dark=dark).opens("/login")
+    assert against(door) == []
+    page = person.opens("/")
+    plan = f"/vms/{vm}/prepare?mode=auto"
+    for path in (*PAGES, f"/vms/{vm}", plan, f"/runs/{run}", "/runs/ffffffff"):
+        page.goto(served.url + path, wait_until="load")
+        expect(page.locator("h1")).to_be_visible()
+        assert against(page) == [], path
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    page.goto(f"{served.url}/vfs", wait_until="load")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    person.said.clear()  # the page that says that there is no such run is a 404
+
+
+def _a_run(served: Served) -> str:
+    return str(json.loads(served.typed("runs", "--all", "--json"))[0]["id"])
+
+
+def against(page: Page) -> list[str]:
+    """What axe has against the page, if it is serious. It is evaluated by the browser's own tools, which no policy of a page binds."""
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{one['id']}: {one['help']}: {node['html'][:200]}"
+        for one in found["violations"]
+        if one["impact"] in SERIOUS
+        for node in one["nodes"]
+    ]
+
+
+def test_a_policy_is_paused_and_run_and_a_vm_comes_back(people: People, served: Served) -> None:
+    """One policy is paused and goes on, another saves its VMs now; of a restore point a VM is made beside the first one."""
+    person = people.somebody("operate")
+    page = person.opens("/backup")
+    page.get_by_role("button", name="Pause policy mail").click()
+    expect(page.get_by_text("paused by operate")).to_be_visible()
+    page.get_by_role("button", name="Resume policy mail").click()
+    expect(page.get_by_text("paused by operate")).to_have_count(0)
+    page.get_by_role("link", name="Run now: policy databases").click()
+    page.get_by_role("button", name=re.compile("Do it")).click()
+    expect(page.locator("#run .card-head .tag").first).to_have_text("done")
+    page.goto(f"{served.url}/backup/points?vm=db-01")
+    page.get_by_role("link", name=re.compile("Restore db-01")).first.click()
+    expect(page.get_by_text("It would not be done:")).to_be_visible()
+    page.get_by_label("Name of the new VM").fill("db-01 again")
+    page.get_by_label("MACs of its own").check()
+    page.get_by_role("button", name="Show the plan").click()
+    page.get_by_role("button", name=re.compile("Do it")).click()
+    expect(page.locator("#run .card-head .tag").first).to_have_text("done")
+    assert vm_of(served, "db-01 again") != vm_of(served, "db-01")
+
+
+def test_a_name_that_is_a_script_is_text(people: People, served: Served) -> None:
+    """A VM may have any name: wherever it is shown it is read, and never done."""
+    person, vm = people.somebody("operate"), vm_of(served, HOSTILE)
+    page = person.opens("/vms?q=script")
+    expect(page.get_by_role("link", name=HOSTILE)).to_be_visible()
+    for path in (f"/vms/{vm}", f"/vms/{vm}/prepare?mode=auto"):
+        page.goto(served.url + path, wait_until="load")
+        expect(page.get_by_text(HOSTILE).first).to_be_visible()
+        assert "owned" not in page.title().replace(HOSTILE, "")
+        assert page.locator("main b").count() == 0

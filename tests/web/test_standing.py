@@ -1,0 +1,82 @@
+"""How it all stands, over HTTP: reports, what the doctor finds, the cluster, plugins and products."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from orchestrator.simulator import SimulatedPool
+from tests.web.conftest import Make, Web
+
+TABLES = """
+[products.nas]
+plugin = "xva"
+directory = "."
+
+[products.wrong]
+plugin = "xva"
+directory = "."
+colour = 1
+"""
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[SimulatedPool]:
+    """A pool that tests only look at."""
+    started = SimulatedPool(hosts=1, vms=1).start()
+    yield started
+    started.stop()
+
+
+def test_the_doctor_examines_a_pool(make_web: Make, pool: SimulatedPool) -> None:
+    """As `vfo doctor` does; of a pool that does not answer it says that."""
+    found = make_web(pool).get("/pools/lab/findings", scope="read").json()["items"]
+    assert {"ok"} <= {one["level"] for one in found}
+    assert all(one["pool"] == "lab" for one in found)
+
+
+def test_a_pool_that_is_away_is_a_finding(web: Web) -> None:
+    """And no failure of the request; of a pool that nobody knows there are none."""
+    found = web.get("/pools/lab/findings").json()["items"]
+    assert "fail" in {one["level"] for one in found}
+    assert web.get("/pools/nope/findings").json()["code"] == "no-such-pool"
+
+
+def test_the_report_says_what_was_saved(web: Web) -> None:
+    """Of a time that there is: since before until, each with its zone."""
+    said = web.get("/reports", scope="read").json()
+    assert (said["well"], said["backups"], said["until"]) == (True, [], "2026-11-22T12:00:00Z")
+    assert web.get("/reports?since=7d").json()["since"] == "2026-11-15T12:00:00Z"
+    zoned = web.get("/reports", params={"since": "2026-11-01T00:00:00+01:00"}).json()["since"]
+    assert datetime.fromisoformat(zoned) == datetime(2026, 10, 31, 23, tzinfo=UTC)
+    for wrong, code in (
+        ({"since": "2026-11-22T13:00:00Z"}, "no-time"),
+        ({"since": "2026-11-01T00:00:00"}, "wrong-input"),
+        ({"until": "2026-11-30T00:00:00"}, "no-zone"),
+        ({"since": "0001-01-01T00:00:00+14:00"}, "wrong-input"),
+        ({"since": "1999-01-01T00:00:00Z"}, "no-time"),
+        ({"since": "soon"}, "wrong-input"),
+        ({"policy": "nope"}, "wrong-input"),
+        ({"pool": "nope"}, "wrong-input"),
+    ):
+        assert web.get("/reports", params=wrong).json()["code"] == code, wrong
+    assert web.get("/reports", params={"until": "9999-12-31T23:59:59-23:59"}).status_code == 200
+
+
+def test_the_cluster_says_what_is_amiss(web: Web) -> None:
+    """Where nobody serves."""
+    said = web.get("/cluster", scope="read").json()
+    assert (said["processes"], said["due"]) == ([], 0)
+    assert said["amiss"][0].startswith("no process serves")
+
+
+def test_plugins_and_products_say_how_they_stand(make_web: Make) -> None:
+    """Those that are shipped, those of the configuration, and what is wrong with one of these."""
+    web = make_web(None, TABLES)
+    said = web.get("/plugins", scope="read").json()
+    rows = {one["table"] or one["name"]: one for one in said["items"]}
+    assert (rows["borg"]["kind"], rows["products.nas"]["state"], rows["products.wrong"]["state"]) == ("product", "ok", "failed")
+    assert len(said["complaints"]) == 1
+    assert "there is no such setting" in said["complaints"][0]
+    products = {one["name"]: one for one in web.get("/products").json()["items"]}
+    assert (products["nas"]["state"], products["nas"]["lists"], products["wrong"]["state"]) == ("ok", True, "failed")
