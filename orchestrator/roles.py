@@ -33,8 +33,11 @@ WORKING = ALL - {Role.CONSOLE}
 
 
 def chosen(named: Collection[Role], loaded: Loaded) -> frozenset[Role]:
-    """The roles of a process of which these were named; all when none is. ConfigError where those left out could not reach this one."""
-    roles = frozenset(named) or ALL
+    """The roles of a process of which these were named; all when none is, but for a console that is not enabled.
+
+    ConfigError where those left out could not reach this one.
+    """
+    roles = frozenset(named) or (ALL if loaded.settings.console.enabled else WORKING)
     if Role.CONSOLE in named and not loaded.settings.console.enabled:
         raise ConfigError([f"{loaded.path}: console.enabled = false: it is what --role console is for"])
     if roles >= WORKING:

@@ -34,7 +34,7 @@ from orchestrator.readings import ENDED_FRESH, Asked
 from orchestrator.reconciler import Reconciler
 from orchestrator.restores import Reach, Restores
 from orchestrator.retention import Retention
-from orchestrator.roles import ALL, Role
+from orchestrator.roles import ALL, WORKING, Role
 from orchestrator.scheduler import Scheduler
 from orchestrator.upkeep import Upkeep
 from orchestrator.web.server import Server
@@ -71,7 +71,7 @@ def serve(loaded: Loaded, named: Collection[Role] = ()) -> int:
         stack.callback(broker.close)
         pools = {access.name: access for access in stack.enter_context(bootstrap.pools(loaded, store))}
         web = stack.enter_context(_web(loaded, mine))
-        daemon = Daemon(loaded, store, broker, pools, mine, web)
+        daemon = Daemon(loaded, store, broker, pools, mine if web else mine - {Role.CONSOLE}, web)
         stack.enter_context(daemon.serving_metrics())
         died = daemon.run(stop)
     return 1 if died else 0
@@ -102,7 +102,7 @@ def _web(loaded: Loaded, mine: Collection[Role]) -> Iterator[Server | None]:
 
     An address that the configuration names must be had. The one that nobody wrote may be another process's: then a line says so.
     """
-    if Role.CONSOLE not in mine or not loaded.settings.console.enabled:
+    if Role.CONSOLE not in mine:
         yield None
         return
     try:
@@ -165,7 +165,7 @@ class Daemon:
             self._engine.start(self._settings.serve.workers)
         for part in self._parts:
             part.start(stop)
-        only = "" if self._roles == ALL else f" as {roles.in_words(self._roles)}"
+        only = "" if self._roles >= WORKING else f" as {roles.in_words(self._roles)}"
         sys.stdout.write(f"vfo serves {', '.join(self._pools)}{only}\n")
         if self._web is not None:
             sys.stdout.write(f"console and REST API: {self._web.url}\n")

@@ -4,6 +4,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ __all__ = ["vfo"]
 ROOT = Path(__file__).parent.parent
 WANTED = Wanted(Path(sys.executable), Path("/etc/vfo/vfo.toml"), (Path("/srv/vfo data"),), timedelta(seconds=40))
 SYSTEMD = shutil.which("systemd-analyze")
-ROLES = ["listener", "scheduler", "worker"]
+ROLES = ["listener", "scheduler", "worker", "console"]
 
 
 def unit(wanted: Wanted = WANTED) -> configparser.SectionProxy:
@@ -80,13 +82,13 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     assert judged.returncode == 0, judged.stdout[-500:] + judged.stderr
 
 
-def composed() -> dict[str, Any]:
-    read: dict[str, Any] = yaml.safe_load(deploy.compose(WANTED))
+def composed(wanted: Wanted = WANTED) -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load(deploy.compose(wanted))
     return read
 
 
 def test_the_compose_file_has_each_role_and_what_they_share() -> None:
-    """Three roles over one PostgreSQL and one RabbitMQ, which are there before them and keep what they have."""
+    """The roles over one PostgreSQL and one RabbitMQ, which are there before them and keep what they have."""
     services = composed()["services"]
     assert set(services) == {"postgres", "rabbitmq", *ROLES}
     for role in ROLES:
@@ -98,6 +100,38 @@ def test_the_compose_file_has_each_role_and_what_they_share() -> None:
     assert services["worker"]["deploy"]["replicas"] > 1
     assert all("healthcheck" in services[name] and services[name]["volumes"] for name in ("postgres", "rabbitmq"))
     assert "@" not in re.sub(r"vfo@(postgres|rabbitmq)", "", deploy.compose(WANTED))
+
+
+def test_the_compose_files_console_is_served_by_TLS(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its environment makes it reachable from outside, with a certificate out of the secrets that are told of; at one port, so one."""
+    (tmp_path / "vfo.toml").write_text('[pools.lab]\nurl = "http://lab.invalid"\npassword = "x"\n')
+    service, worker = (composed()["services"][name] for name in ("console", "worker"))
+    for name, value in service["environment"].items():
+        monkeypatch.setenv(name, value.partition(":?")[0])
+    console = load(tmp_path / "vfo.toml").settings.console
+    assert console.address == ("0.0.0.0", deploy.CONSOLE_PORT)
+    assert service["ports"] == [f"{deploy.CONSOLE_PORT}:{deploy.CONSOLE_PORT}"]
+    mounted = worker["volumes"][1].split(":")[1]
+    assert {console.certificate, console.key} == {Path(mounted, "console.crt"), Path(mounted, "console.key")}
+    assert all(f"secrets/{name}" in deploy.compose(WANTED) for name in ("console.crt", "console.key"))
+    assert "deploy" not in service
+    assert service["environment"].items() > worker["environment"].items()
+
+
+def test_a_console_that_is_not_wanted_is_in_no_file() -> None:
+    """Nothing of it, and no word of a certificate; the manifests' configuration says so."""
+    without = replace(WANTED, console=False)
+    assert "console" not in deploy.compose(without)
+    assert set(composed(without)["services"]) == {"postgres", "rabbitmq", *ROLES[:-1]}
+    documents = list(yaml.safe_load_all(deploy.kubernetes(without)))
+    assert not [one for one in documents if "console" in one["metadata"]["name"]]
+    assert "[console]\nenabled = false\n" in documents[0]["data"]["vfo.toml"]
+
+
+def test_the_image_has_what_people_are_told_by_where_it_is_used() -> None:
+    """The extra of apprise, for channels and its observer, and not where nobody is told anything."""
+    assert "[postgresql]" in deploy.compose(WANTED)
+    assert "[postgresql,notify]" in deploy.compose(replace(WANTED, notifies=True))
 
 
 def test_the_compose_file_builds_the_image_itself() -> None:
@@ -152,7 +186,7 @@ def test_the_pods_are_watched_and_protected() -> None:
         assert container["command"] == ["vfo", "serve", "--role", name.removeprefix("vfo-"), "--config", "/etc/vfo/vfo.toml"]
         assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "metrics"}
         assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "metrics"}
-        assert container["ports"] == [{"name": "metrics", "containerPort": deploy.PORT}]
+        assert container["ports"][0] == {"name": "metrics", "containerPort": deploy.PORT}
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         assert pod["securityContext"]["runAsNonRoot"] is True
@@ -161,6 +195,21 @@ def test_the_pods_are_watched_and_protected() -> None:
         assert {mount["name"] for mount in container["volumeMounts"]} == set(volumes)
         assert volumes["secrets"]["secret"]["secretName"] == "vfo"
         assert volumes["config"]["configMap"]["name"] in manifests("ConfigMap")
+        assert ("certificate" in volumes) == (name == "vfo-console")
+
+
+def test_the_manifests_console_is_reached_by_its_service() -> None:
+    """It speaks TLS with a certificate of a Secret of its own, where its configuration looks for it."""
+    (service,) = manifests("Service").values()
+    pod = manifests("Deployment")["vfo-console"]["spec"]["template"]
+    assert service["spec"]["selector"] == pod["metadata"]["labels"]
+    (port,) = service["spec"]["ports"]
+    (container,) = pod["spec"]["containers"]
+    assert {"name": port["targetPort"], "containerPort": deploy.CONSOLE_PORT} in container["ports"]
+    mounted = next(mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == "certificate")
+    console = tomllib.loads(manifests("ConfigMap")["vfo"]["data"]["vfo.toml"])["console"]
+    assert console["listen"] == f"0.0.0.0:{deploy.CONSOLE_PORT}"
+    assert (console["certificate"], console["key"]) == (f"{mounted}/tls.crt", f"{mounted}/tls.key")
 
 
 def test_the_manifests_configuration_is_right(tmp_path: Path) -> None:
@@ -219,8 +268,11 @@ def test_the_commands_print_the_files(vfo: Vfo, tmp_path: Path) -> None:
     assert f"serve --role worker --config {tmp_path}/vfo.toml\n" in printed
     assert f"ReadWritePaths=-{tmp_path}\n" in printed
     assert "TimeoutStopSec=135\n" in printed
+    assert "[postgresql]" in vfo("deploy", "compose").out
+    (tmp_path / "vfo.toml").write_text(f'{pool}[serve]\nstop_within = "2m"\n[notify.team]\nurl = "json://team.invalid"\n')
+    assert "[postgresql,notify]" in vfo("deploy", "compose").out
     assert yaml.safe_load(vfo("deploy", "compose").out)["services"]["worker"]["stop_grace_period"] == "135s"
-    assert len(list(yaml.safe_load_all(vfo("deploy", "kubernetes").out))) == 7
+    assert len(list(yaml.safe_load_all(vfo("deploy", "kubernetes").out))) == 10
     assert json.loads(vfo("deploy", "grafana").out)["uid"] == "vfo"
     (tmp_path / "vfo.toml").write_text("[serve]\nworkers = 0\n")
     assert vfo("deploy", "systemd").code == 2

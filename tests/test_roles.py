@@ -84,3 +84,8 @@ def test_a_console_that_is_switched_off_is_no_role(tmp_path: Path) -> None:
     """Who asks for it is told what stands against it."""
     with pytest.raises(ConfigError, match="enabled = false"):
         roles.chosen([Role.CONSOLE], loaded(tmp_path, f"{SHARED}\n[console]\nenabled = false\n"))
+
+
+def test_a_console_that_is_not_enabled_is_no_role(tmp_path: Path) -> None:
+    """Whoever looks at the process is told what it serves: nothing of the web."""
+    assert roles.chosen((), loaded(tmp_path, "[console]\nenabled = false\n")) == {Role.LISTENER, Role.SCHEDULER, Role.WORKER}

@@ -32,7 +32,7 @@ def systemd(
 
 @app.command()
 def compose(*, config: ConfigPath = DEFAULT_CONFIG) -> None:
-    """Print a compose file with PostgreSQL, RabbitMQ and the three roles."""
+    """Print a compose file with PostgreSQL, RabbitMQ and a service for each role, the console with TLS."""
     from orchestrator import deploy
 
     sys.stdout.write(deploy.compose(_wanted(config)))
@@ -40,7 +40,7 @@ def compose(*, config: ConfigPath = DEFAULT_CONFIG) -> None:
 
 @app.command()
 def kubernetes(*, config: ConfigPath = DEFAULT_CONFIG) -> None:
-    """Print Kubernetes manifests: for each role a Deployment with probes and a PodDisruptionBudget; secrets by reference."""
+    """Print Kubernetes manifests: for each role a Deployment with probes, a Service before the console; secrets by reference."""
     from orchestrator import deploy
 
     sys.stdout.write(deploy.kubernetes(_wanted(config)))
@@ -71,4 +71,8 @@ def _wanted(config: Path, roles: list[Role] | tuple[Role, ...] = ()) -> Wanted:
     writes = [plugins.folder(loaded.settings.plugins, loaded.path.absolute(), loaded.database_url)]
     if loaded.database_url.startswith("sqlite:///"):
         writes.insert(0, Path(loaded.database_url.removeprefix("sqlite:///")).parent)
-    return Wanted(program, config.absolute(), tuple(dict.fromkeys(writes)), loaded.settings.serve.stop_within, roles)
+    settings = loaded.settings
+    notifies = bool(settings.notify) or any(hook.plugin == "apprise" for hook in settings.hooks.values())
+    return Wanted(
+        program, config.absolute(), tuple(dict.fromkeys(writes)), settings.serve.stop_within, roles, settings.console.enabled, notifies
+    )  # fmt: skip
