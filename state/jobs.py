@@ -52,6 +52,11 @@ def get(session: Session, job_id: str) -> JobRow | None:
     return session.get(JobRow, job_id, populate_existing=True)
 
 
+def of_runs(session: Session, run_ids: Collection[UUID]) -> dict[UUID, JobRow]:
+    """The job of each of these runs, where there is one."""
+    return {row.run_id: row for row in session.exec(select(JobRow).where(col(JobRow.run_id).in_(run_ids)))}
+
+
 def claim(session: Session, job_id: str, run_id: UUID, name: str, *, holder: str, now: datetime, lease: timedelta) -> Claim | None:  # noqa: PLR0913 - a row's worth
     """Take the job, new or lost or failed; None when somebody is at it, or it is done.
 

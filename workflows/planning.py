@@ -142,11 +142,23 @@ def startable(
     return begun, queue.late
 
 
-def timeline(candidates: Iterable[Candidate], limits: Limits, opens: datetime, closes: datetime | None) -> list[Slot]:
-    """How the window would go, in the order in which they begin, and last those who are missed."""
+def timeline(
+    candidates: Iterable[Candidate],
+    limits: Limits,
+    opens: datetime,
+    closes: datetime | None,
+    going: Iterable[tuple[datetime, Candidate]] = (),
+) -> list[Slot]:
+    """How the window would go, in the order in which they begin, and last those who are missed.
+
+    *going*: who is at work already, and until when each will be by estimate.
+    """
     desk, queue, now = Desk(limits), Queue(candidates, closes), opens
     slots: list[Slot] = []
-    at_work: list[tuple[datetime, int, Candidate]] = []
+    at_work = [(ends, -number, one) for number, (ends, one) in enumerate(going, 1)]
+    heapq.heapify(at_work)
+    for _, _, one in at_work:
+        desk.take(one.load)
     while True:
         while (chosen := queue.next(desk, now)) is not None:
             desk.take(chosen.load)

@@ -82,6 +82,13 @@ def test_the_timeline_begins_the_next_when_one_is_over() -> None:
     ]
 
 
+def test_the_timeline_goes_on_from_those_who_are_at_work() -> None:
+    """They count by the limits until they are over by estimate."""
+    going = [(NOW + HOUR / 2, candidate("a")), (NOW + HOUR / 2, candidate("b"))]
+    slots = planning.timeline([candidate("c"), candidate("d")], Limits(pool=2), NOW, NOW + 2 * HOUR, going)
+    assert [(slot.candidate.name, slot.begins) for slot in slots] == [("c", NOW + HOUR / 2), ("d", NOW + HOUR / 2)]
+
+
 def test_a_limit_of_nothing_leaves_everybody_waiting() -> None:
     """The plan ends and says that all are missed."""
     assert [slot.begins for slot in planning.timeline([candidate("a"), candidate("b")], Limits(pool=0), NOW, NOW + HOUR)] == [None, None]

@@ -5,14 +5,16 @@ from datetime import timedelta
 
 from fastapi import APIRouter, Response
 
-from orchestrator.actions import policies, windows
+from orchestrator.actions import kept, policies, windows
 from orchestrator.actions import report as reporting
+from orchestrator.actions.desk import Desk
 from orchestrator.views import report as report_view
 from orchestrator.views import windows as view
 from orchestrator.views.report_asked import Asked
 from orchestrator.web.console.guards import Acting, Operator, PageRoute, Reader
 from orchestrator.web.console.models import backups as model
-from orchestrator.web.console.models import overview, vms
+from orchestrator.web.console.models import calendar, overview, vms
+from orchestrator.web.console.models import kept as kept_model
 from orchestrator.web.console.pages import go_to
 from orchestrator.web.console.vms import Number
 from orchestrator.web.problems import Problem
@@ -21,7 +23,6 @@ from state import backups
 router = APIRouter(route_class=PageRoute)
 
 DAY = timedelta(days=1)
-COMING = 5  # openings that are shown
 AMISS = 20  # backups that are shown one by one; the report has all of them
 
 
@@ -42,7 +43,7 @@ def whole(visit: Reader) -> Response:
         amiss=amiss[:AMISS],
         more=max(0, len(amiss) - AMISS),
         windows=view.listed(at.policy.backups, now),
-        coming=view.upcoming(at.policy.backups.windows.values(), now, COMING),
+        calendar=calendar.made(at.policy.backups.windows.values(), at.policy.maintenance, now),
         policies=policies.listed(at),
         tone=model.tone,
         retention=model.retention,
@@ -62,12 +63,25 @@ def report(visit: Reader, page: Number = 1) -> Response:
 
 @router.get("/backup/windows/{name}")
 def window(visit: Reader, name: str) -> Response:
-    """One window: its next openings, its last ones, and how the next would go by what backups took."""
+    """One window: the opening that is kept, or how the next would go by what backups took; its next ones, and its last ones."""
     at = visit.desk()
     _assert_there(name, at.policy.backups.windows, "window")
-    shown = windows.shown(at, name)
-    nights = [model.night(plan) for plan in windows.plan(at, name)]
-    return visit.page("window.html", window=shown, nights=nights)
+    now_kept = _kept(at, name)
+    nights = [] if now_kept else [model.night(plan) for plan in windows.plan(at, name)]
+    return visit.page("window.html", window=windows.shown(at, name), nights=nights, kept=now_kept)
+
+
+@router.get("/backup/windows/{name}/kept")
+def piece(visit: Reader, name: str) -> Response:
+    """What of it changes, for a page that is open. No pool is asked."""
+    at = visit.desk()
+    _assert_there(name, at.policy.backups.windows, "window")
+    return visit.page("_kept.html", kept=_kept(at, name))
+
+
+def _kept(at: Desk, name: str) -> list[kept_model.Night]:
+    timezone = at.policy.backups.windows[name].window.timezone
+    return [kept_model.night(one, timezone) for one in kept.kept(at, name)]
 
 
 @router.get("/backup/policies/{name}/run")
