@@ -16,6 +16,7 @@ from orchestrator.views import memories
 from orchestrator.xapi import doctor
 from orchestrator.xapi.client import Client
 from orchestrator.xapi.findings import Finding, warn
+from orchestrator.xapi.haste import Haste
 from orchestrator.xapi.pool import PoolPort
 from orchestrator.xapi.turns import Turns
 from state.store import Store, Unusable
@@ -60,7 +61,7 @@ def access(loaded: Loaded, store: Store, name: str) -> PoolAccess:
 
 def in_haste(of: PoolAccess, patience: timedelta) -> PoolAccess:
     """The same pool by the same session, for somebody who sits there: one that is away is said to be so after *patience*."""
-    client = of.client.in_haste(patience)
+    client = of.client.in_haste(Haste(of.name, patience))
     return PoolAccess(of.name, client, PoolPort(client), of.ledger)
 
 
@@ -153,11 +154,12 @@ def _fallback(loaded: Loaded, client: Client, name: str) -> Iterator[Finding]:
         yield warn(subject, f"[backup] fallback_network: in pool {name} it is no ordinary network", mend)
 
 
-def examine(loaded: Loaded, name: str) -> list[dict[str, Any]]:
-    """What the doctor finds of one pool, as plain values."""
+def examine(loaded: Loaded, name: str, haste: Haste | None = None) -> list[dict[str, Any]]:
+    """What the doctor finds of one pool, as plain values, by a login of its own. *haste*: of who sits there and waits for it."""
     client = Client(loaded.pools[name])
+    asked = client if haste is None else client.in_haste(haste)
     try:
-        found = [*doctor.examine(client, loaded.pools[name]), *_fallback(loaded, client, name), *_changed_since(loaded, client, name)]
+        found = [*doctor.examine(asked, loaded.pools[name]), *_fallback(loaded, asked, name), *_changed_since(loaded, asked, name)]
         return [{"pool": name, **asdict(finding)} for finding in found]
     finally:
         client.close()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from workflows.objects import NIC, VM, Host, Network
-from workflows.ports import Gone, Pool
+from workflows.ports import Gone, Pool, PoolError
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -52,12 +52,18 @@ def nic(pools: Iterable[Pool], written: str) -> tuple[Pool, NIC]:
 
 
 def _by_uuid(pools: Iterable[Pool], get: Callable[[Pool], T]) -> list[tuple[Pool, T]]:
-    found = []
+    """A uuid that one pool has is found while another one is away; where none has it nobody knows whether that one does."""
+    found: list[tuple[Pool, T]] = []
+    away: PoolError | None = None
     for pool in pools:
         try:
             found.append((pool, get(pool)))
         except Gone:
             continue
+        except PoolError as error:
+            away = error
+    if away is not None and not found:
+        raise away
     return found
 
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from orchestrator.actions.failures import NotSo, WrongInput
 from orchestrator.config.errors import ConfigError
 from orchestrator.names import WrongName
+from orchestrator.xapi import haste
 from plugins.errors import PluginError
 from state.store import Away
 from workflows.ports import PoolError
@@ -71,6 +72,11 @@ def _of_input(error: WrongInput) -> Problem:
     return Problem(422, "wrong-input", error.text, option=error.option)
 
 
+def _of_pool(error: PoolError) -> Problem:
+    text = str(error) if error.code == haste.CODE else f"the pool does not do it: {error}"
+    return Problem(503, "pool-away", text, headers={"Retry-After": "10"})
+
+
 def _of_http(error: HTTPException) -> Problem:
     return Problem(error.status_code, CODES.get(error.status_code, "http"), str(error.detail), headers=error.headers)
 
@@ -88,7 +94,7 @@ KNOWN: dict[type[Exception], Callable[[Any], Problem]] = {
     NotSo: lambda error: Problem(409, "not-so", str(error)),
     ConfigError: lambda error: Problem(422, "configuration", "\n".join(error.lines)),
     PluginError: lambda error: Problem(502, "plugin", str(error)),
-    PoolError: lambda error: Problem(503, "pool-away", f"the pool does not do it: {error}", headers={"Retry-After": "10"}),
+    PoolError: _of_pool,
     Away: lambda _: Problem(503, "database-away", "the database is away: try again in a moment", headers={"Retry-After": "5"}),
     RequestValidationError: _of_shape,
     HTTPException: _of_http,

@@ -4,7 +4,6 @@ import copy
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any, TypeVar
 
 import XenAPI
@@ -14,6 +13,7 @@ from orchestrator.xapi import decode, errors, tasks
 from orchestrator.xapi.connection import Line
 from orchestrator.xapi.decode import JSON
 from orchestrator.xapi.errors import Unreachable
+from orchestrator.xapi.haste import Haste
 from orchestrator.xapi.login import Login
 from orchestrator.xapi.session import Session
 from orchestrator.xapi.settings import PoolSettings
@@ -49,6 +49,7 @@ class Client:
         self._login = Login(settings)
         self._stop = threading.Event()
         self._away = False
+        self.haste: Haste | None = None
         self._turns = turns
         self._all_turns = [turns] if turns else []
 
@@ -59,10 +60,10 @@ class Client:
         self._all_turns.append(turns)
         return other
 
-    def in_haste(self, patience: timedelta) -> "Client":
+    def in_haste(self, haste: Haste) -> "Client":
         """A client by the same session, closed together with this one, for somebody who sits there and waits."""
         other = copy.copy(self)
-        other._patience = min(self._patience, patience.total_seconds())  # noqa: SLF001 - of its own class
+        other.haste, other._patience = haste, min(self._patience, haste.patience)  # noqa: SLF001 - of its own class
         return other
 
     def call(self, method: str, *params: Any, timeout: float = TIMEOUT, patience: float | None = None) -> Any:
@@ -131,6 +132,12 @@ class Client:
 
     def _patiently(self, method: str, params: tuple[Any, ...], limits: Limits, patience: float | None, then: Callable[[JSON], T]) -> T:
         """Try once, and again as long as the class says."""
+        if self.haste is None:
+            return self._tried(method, params, limits, patience, then)
+        bounded = Limits(min(limits.timeout, self.haste.longest), limits.line)
+        return self.haste.ask(lambda: self._tried(method, params, bounded, patience, then))
+
+    def _tried(self, method: str, params: tuple[Any, ...], limits: Limits, patience: float | None, then: Callable[[JSON], T]) -> T:
         repeated = (Unreachable, _ReadCut) if only_reads(method) else (Unreachable,)
         waits_out = patience is None
         if patience is None:

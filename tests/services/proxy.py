@@ -27,6 +27,8 @@ class Proxy:
         self._lock = threading.Lock()
         self._accepts = threading.Event()
         self._accepts.set()
+        self._passes = threading.Event()
+        self._passes.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def arm(self, word: bytes, cut: Cut) -> None:
@@ -38,9 +40,14 @@ class Proxy:
         """Cut every new connection, until `accept`."""
         self._accepts.clear()
 
+    def hold(self) -> None:
+        """Take connections and pass nothing on, as a service that hangs, until `accept`."""
+        self._passes.clear()
+
     def accept(self) -> None:
         """Pass new connections on again."""
         self._accepts.set()
+        self._passes.set()
 
     def close(self) -> None:
         """Take no connection any more."""
@@ -69,6 +76,7 @@ class Proxy:
     ) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                self._passes.wait()
                 cut = heard(data) if heard else None
                 if cut is Cut.AFTER:
                     dying.set()

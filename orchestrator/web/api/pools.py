@@ -15,7 +15,7 @@ from orchestrator.web.api.guard import ERRORS, Reads
 from orchestrator.web.api.shapes import HostRow, NetworkRow, PoolDetail, PoolRow, PortRow, VfsRow, VmDetail, VmPage
 from orchestrator.web.ask import Ask
 from orchestrator.web.problems import Problem
-from workflows.ports import Gone
+from workflows.ports import Gone, PoolError
 
 router = APIRouter(tags=["pools"], responses=ERRORS)
 
@@ -88,12 +88,16 @@ def vms(  # noqa: PLR0913 - one parameter is one option
 @router.get("/vms/{uuid}", response_model=VmDetail)
 def vm(ask: Reads, uuid: Annotated[str, Path(max_length=36, description="The VM's uuid.")]) -> dict[str, Any]:
     """One VM: what it has, may have and why not, how it would be prepared for a backup, and the runs about it."""
-    if UUID.fullmatch(uuid):
-        for access in ask.office.chosen(None):
-            try:
-                return vm_view.detail(ask.desk(access.name), access, uuid)
-            except Gone:
-                continue
+    silent: PoolError | None = None
+    for access in ask.office.chosen(None) if UUID.fullmatch(uuid) else []:
+        try:
+            return vm_view.detail(ask.desk(access.name), access, uuid)
+        except Gone:
+            continue
+        except PoolError as error:  # another pool may have it
+            silent = error
+    if silent is not None:
+        raise silent
     raise Problem(404, "no-such-vm", f"no pool has a VM {uuid}")
 
 

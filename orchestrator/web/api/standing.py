@@ -41,7 +41,7 @@ def findings(ask: Reads, pool: Annotated[str, Path(max_length=200)]) -> dict[str
     """What the doctor finds of a pool, and what to do about it. The pool is examined for it."""
     if pool not in ask.office.pools:
         raise Problem(404, "no-such-pool", f"there is no pool {pool!r} in the configuration")
-    return {"items": bootstrap.examine(ask.office.loaded, pool)}
+    return {"items": bootstrap.examine(ask.office.loaded, pool, ask.office.pools[pool].client.haste)}
 
 
 @router.get("/cluster", response_model=Cluster)

@@ -1,6 +1,7 @@
 """The pools: SR-IOV as the configuration wants it against what is, with plans, and what the doctor finds."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -22,15 +23,17 @@ LEVELS = {"ok": "good", "warn": "warn", "warning": "warn", "fail": "bad", "error
 def listed(visit: Reader) -> Response:
     """Each pool: what is wanted of it and how its ports stand. The pools are asked."""
     at = visit.desk()
-    wanted = bool(at.policy.sriov)
-    return visit.page("pools.html", pools=[_stands(at, name) for name in sorted(visit.counter.office.pools)], wanted=wanted)
+    with ThreadPoolExecutor(len(at.pools), "how pools stand") as asking:  # two that are silent are waited for once
+        pools = list(asking.map(lambda name: _stands(at, name), sorted(access.name for access in at.pools)))
+    return visit.page("pools.html", pools=pools, wanted=bool(at.policy.sriov))
 
 
 @router.get("/pools/{pool}")
 def doctor(visit: Reader, pool: str) -> Response:
     """What the doctor finds of one pool, the worst first. It is examined for that."""
     _assert_there(visit.desk(), pool)
-    found = bootstrap.examine(visit.counter.office.loaded, pool)
+    office = visit.counter.office
+    found = bootstrap.examine(office.loaded, pool, office.pools[pool].client.haste)
     found.sort(key=lambda one: one["level"] == "ok")
     amiss = sum(one["level"] != "ok" for one in found)
     return visit.page("doctor.html", pool=pool, found=found, amiss=amiss, levels=LEVELS)
