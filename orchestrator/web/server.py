@@ -49,6 +49,7 @@ class Server:
         import uvicorn
 
         from orchestrator.web.app import guarded
+        from orchestrator.web.timely import Timely
 
         class Stoppable(uvicorn.Server):
             """Ends when the process is asked to."""
@@ -67,7 +68,7 @@ class Server:
             more = {"ssl_certfile": self._files[0], "ssl_keyfile": self._files[1]}
         config = uvicorn.Config(
             guarded(office), log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off", ws="none",
-            http="h11", loop="asyncio", timeout_graceful_shutdown=max(1, int(within.total_seconds())),
+            http=Timely, loop="asyncio", timeout_graceful_shutdown=max(1, int(within.total_seconds())),
             limit_concurrency=MOST, **more,
         )  # fmt: skip
         self.office = office
