@@ -1,5 +1,6 @@
 """Calling what may never come back: in a thread of its own, which is waited for as long as the caller says and then left behind."""
 
+import contextvars
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,7 +23,8 @@ class Call(Generic[T]):
         self._over = threading.Event()
         self._error: BaseException | None = None
         self._value: list[T] = []
-        threading.Thread(target=self._run, name=name, daemon=True).start()
+        context = contextvars.copy_context()  # what is noted of the caller's thread is noted of this one
+        threading.Thread(target=context.run, args=(self._run,), name=name, daemon=True).start()
 
     @property
     def over(self) -> bool:

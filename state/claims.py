@@ -63,6 +63,7 @@ class Change:
     reason: str = ""
     next_command: str = ""
     evidence: dict[str, Any] | None = None
+    calls: dict[str, Any] | None = None
 
     def values(self) -> dict[str, Any]:
         """By column."""

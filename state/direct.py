@@ -19,7 +19,7 @@ from state.runs import Wanted
 from state.single import Row, Single
 from state.store import Store
 
-ENTRY = ("step", "outcome", "message", "data")
+ENTRY = ("step", "outcome", "message", "data", "calls")
 SNAPSHOT = cast(func.pg_current_snapshot(), String).label("snapshot")
 
 

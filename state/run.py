@@ -47,6 +47,7 @@ class Run(Row, table=True):
     *approved_by*: the person who approved the run; None: nobody has.
     *unknown_since*: since when nobody who took it has known its workflow or its step; None: who took it last did.
     *reason*: why it stands where it stands (what it waits for, why it ended). *evidence*, *next_command*: for the person who is needed.
+    *calls*: those of the step at hand that no entry of the history tells of yet.
     """
 
     __tablename__ = "run"
@@ -84,6 +85,7 @@ class Run(Row, table=True):
     next_command: str = ""
     evidence: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))
     data: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    calls: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))
     created_at: datetime = Field(sa_type=UtcDateTime)
     updated_at: datetime = Field(sa_type=UtcDateTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -71,7 +71,7 @@ def fill(store: Store) -> dict[str, UUID]:
     at_work = moments.claimed(store, "vm:1")
     ids["at work"] = at_work.id
     waiting = moments.claimed(store, "vm:2")
-    moments.record(store, waiting, moments.parked("vm:p:2", later(500)))
+    moments.record(store, waiting, replace(moments.parked("vm:p:2", later(500)), calls={"lines": [], "more": 2}))
     ids["waiting"] = waiting.id
     done = moments.claimed(store, "vm:3")
     odd: dict[str, Any] = {
@@ -82,7 +82,7 @@ def fill(store: Store) -> dict[str, UUID]:
     moments.record(store, done, replace(moments.ended(Status.DONE), **odd))
     ids["done"] = done.id
     with store.write() as session:
-        history.add(session, done.id, history.Entry("look", "done", "ü", {"seen": [1]}), now=START)
+        history.add(session, done.id, history.Entry("look", "done", "ü", {"seen": [1]}, {"lines": [], "more": 1}), now=START)
         history.add(session, at_work.id, history.Entry("look", "wait"), now=later(0.25))
         assert claims.extend(session, [(at_work.id, at_work.claim)], until=later(3600))
         holds.take(session, at_work, ["vm:1", "port:7"], now=START)

@@ -52,23 +52,26 @@ def run(
         Verb | None, typer.Argument(help="approve: let it do what it waits for; retry: take it up again; cancel: give it up and undo.")
     ] = None,
     *,
+    calls: Annotated[bool, typer.Option("--calls", help="The XenAPI calls that its steps made.")] = False,
     as_json: AsJson = False,
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
-    """Show a run with its history, or approve it, take it up again, or cancel it."""
+    """Show a run with its history or its calls, or approve it, take it up again, or cancel it."""
     from orchestrator.actions import runs as action
     from orchestrator.cli import house, output
+    from orchestrator.views import calls as view_of_calls
     from orchestrator.views import runs as view
 
     with house.desk(config) as desk:
         if verb is not None:
             action.act(desk, run_id, verb)
         with desk.store.read() as session:
-            shown = view.detail(session, action.find(session, run_id))
+            found = action.find(session, run_id)
+            shown: Any = view_of_calls.of(session, found) if calls else view.detail(session, found)
     if as_json:
         output.json(shown)
     else:
-        _print(shown)
+        (_print_calls if calls else _print)(shown)
 
 
 def _watch(listed: Callable[[], list[dict[str, Any]]]) -> None:
@@ -114,3 +117,21 @@ def _print(shown: dict[str, Any]) -> None:
     if shown["evidence"]:
         console.print("evidence:", markup=False)
         output.json(shown["evidence"])
+
+
+def _print_calls(steps: list[dict[str, Any]]) -> None:
+    from orchestrator.cli import output
+
+    console = output.console()
+    if not steps:
+        console.print("None of its steps has called the pool yet.", markup=False)
+    for step in steps:
+        how = output.status(step["outcome"]) if step["outcome"] else "at work"
+        console.print(output.moment(step["at"]), step["step"], how, f"({step['count']} calls, {step['milliseconds']:g} ms)")
+        rows = [
+            [one["call"], one["subject"] or "-", str(one["times"]), f"{one['milliseconds']:g}", one["error"] or "-"]
+            for one in step["calls"]
+        ]
+        console.print(output.drawn(["call", "about", "times", "ms", "error"], rows))
+        if step["more"]:
+            console.print(f"and {step['more']} more", markup=False)

@@ -44,6 +44,14 @@ class Next:
     lets_go: tuple[str, ...] = ()
     joined: bool = False
 
+    def telling(self, calls: dict[str, Any] | None) -> "Next":
+        """With the calls that the step made: in its entry, or in the run's row until there is one."""
+        if calls is None:
+            return self
+        if self.entry is None:
+            return dataclasses.replace(self, change=dataclasses.replace(self.change, calls=calls))
+        return dataclasses.replace(self, entry=dataclasses.replace(self.entry, calls=calls))
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:

@@ -10,6 +10,8 @@ from uuid import UUID
 
 import orjson
 
+from orchestrator import calls_made
+from orchestrator.calls_made import Calls
 from orchestrator.engine import execution, faults, strays
 from orchestrator.engine.heartbeat import Heartbeat
 from orchestrator.engine.shared_wakes import SharedWakes
@@ -178,7 +180,14 @@ class Worker:
             return shop.store.together(record)
 
     def _next(self, hand: Hand) -> execution.Next:
-        """What the run comes to by its next step, acting on the way; a run that cannot be worked on is put aside."""
+        """What the run comes to by its next step, acting on the way, with the calls that it took."""
+        calls = Calls(hand.run.calls)
+        with calls_made.noted(calls):
+            result = self._come_to(hand)
+        return result.telling(calls.packed())
+
+    def _come_to(self, hand: Hand) -> execution.Next:
+        """A run that cannot be worked on is put aside."""
         run, timing, workflow = hand.run, self._shop.timing, self._shop.workflows.get(hand.run.workflow)
         position = None if workflow is None else 0 if run.step is None else workflow.position(run.step)
         lacks = self._shop.strays.lacks(run)
@@ -249,7 +258,7 @@ def _record(
         return None
     if result.needs and (holder := holds.take(session, run, result.needs, now=now)) is not None:
         assert result.held_up is not None  # noqa: S101 - whoever needs something says what follows when it is held
-        instead = result.held_up(holder)
+        instead = result.held_up(holder).telling(result.change.calls)
         claims.record(session, run, instead.change, instead.entry, now=now)
     due = [made.id for made, _ in several.create(session, result.follow_up, now=now)]
     over = run.status in LETS_GO

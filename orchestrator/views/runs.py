@@ -59,7 +59,7 @@ def row(run: Run) -> dict[str, Any]:
 def detail(session: Session, run: Run) -> dict[str, Any]:
     """One run with its evidence, what it has for itself, and its history, oldest entry first."""
     entries = [
-        {"at": entry.at, "step": entry.step, "outcome": entry.outcome, "message": entry.message, "data": entry.data}
+        {"seq": entry.seq, "at": entry.at, "step": entry.step, "outcome": entry.outcome, "message": entry.message, "data": entry.data}
         for entry in history.of(session, run.id)
     ]
     return {**row(run), "evidence": run.evidence, "held": sorted(holds.of(session, run.id)), "history": entries}

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import XenAPI
 
-from orchestrator import retry
+from orchestrator import calls_made, retry
 from orchestrator.xapi import decode, errors, tasks
 from orchestrator.xapi.connection import Line
 from orchestrator.xapi.decode import JSON
@@ -52,6 +52,7 @@ class Client:
         self.haste: Haste | None = None
         self._turns = turns
         self._all_turns = [turns] if turns else []
+        self.uuid_of: Callable[[str], str | None] = _unknown
 
     def in_turn(self, turns: Turns) -> "Client":
         """A client by the same session, closed together with this one, whose calls wait for their turn."""
@@ -155,19 +156,30 @@ class Client:
         return then(raw)
 
     def _once(self, method: str, params: tuple[Any, ...], limits: Limits, turn_by: float) -> JSON:
-        turns = None if method == "event.from" else self._turns
+        turns, begun = None if method == "event.from" else self._turns, time.monotonic()
         try:
             if turns is not None:
-                turns.take(max(0.0, turn_by - time.monotonic()), self._stop)
+                turns.take(max(0.0, turn_by - begun), self._stop)
             try:
                 self.tally.called(method)
-                return self._sent(method, params, limits)
+                begun = time.monotonic()
+                answer = self._sent(method, params, limits)
             finally:
                 if turns is not None:
                     turns.give_back()
         except PoolError as error:
             self.tally.failed(error.code)
+            self._note(method, params, time.monotonic() - begun, error.code)
             raise
+        self._note(method, params, time.monotonic() - begun, None)
+        return answer
+
+    def _note(self, method: str, params: tuple[Any, ...], seconds: float, error: str | None) -> None:
+        """For who looks at the run whose step this is."""
+        calls = calls_made.at_work()
+        if calls is not None:
+            first = params[0] if params and isinstance(params[0], str) else ""
+            calls.add(method, first if method.endswith(".get_by_uuid") else self.uuid_of(first), seconds, error)
 
     def _sent(self, method: str, params: tuple[Any, ...], limits: Limits) -> JSON:
         session = self._login.session()
@@ -186,6 +198,10 @@ class Client:
         if fault.code in errors.NOBODY_HEARD:
             self._login.leave(session)
         raise fault
+
+
+def _unknown(_: str) -> None:
+    """Who asks by refs may say which uuids they have (`Refs`)."""
 
 
 class _ReadCut(Transient):

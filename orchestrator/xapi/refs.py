@@ -67,6 +67,7 @@ class Refs:
         self._client = client
         self._refs: Memory[tuple[str, str], str] = Memory()
         self._uuids: Memory[str, str] = Memory()
+        client.uuid_of = self.known_uuid
 
     def known(self, kind: str, uuid: str) -> str | None:
         """The ref as it was when it was asked for last; None when it never was."""

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from state import runs
+from state import history, runs
 from state.run import Run
 from state.store import Store
 from tests.cli.conftest import Vfo
@@ -39,6 +39,20 @@ def test_runs_lists_what_is_active(vfo: Vfo, configured: dict[str, Any], tmp_pat
     assert vfo("run", str(run_id)[:4], "--json").json["title"] == "VM web-01"
     assert "VM web-01" in vfo("runs").out
     assert str(run_id) in vfo("run", str(run_id)).out
+
+
+def test_a_run_shows_what_its_steps_called(vfo: Vfo, configured: dict[str, Any], tmp_path: Path) -> None:
+    """In tables, or as JSON; a run that has called nobody says so."""
+    run_id = a_run(tmp_path)
+    assert "has called the pool" in vfo("run", str(run_id), "--calls").out
+    store = Store(f"sqlite:///{tmp_path}/vfo.sqlite3")
+    packed = {"lines": [["VM.start", None, 12.5, "HOST_OFFLINE", 1]], "more": 7}
+    store.do(lambda session: history.add(session, run_id, history.Entry("start", "done", calls=packed), now=NOON))
+    store.close()
+    (step,) = vfo("run", str(run_id), "--calls", "--json").json
+    assert (step["step"], step["count"], step["calls"][0]["error"]) == ("start", 8, "HOST_OFFLINE")
+    shown = vfo("run", str(run_id), "--calls").out
+    assert all(word in shown for word in ("start done (8 calls, 12.5 ms)", "VM.start", "HOST_OFFLINE", "and 7 more"))
 
 
 def test_a_cancelled_run_is_due_at_once_and_says_by_whom(vfo: Vfo, configured: dict[str, Any], tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ def test_a_vf_changes_on_an_open_map_without_a_reload(people: People, served: Se
     consents(page, "Give it a VF", "now")
     expect(page.locator("#run .card-head .tag").first).to_have_text("done")
     expect(page.locator(".steps .done")).to_have_count(10)
+    page.locator("summary", has_text="XenAPI call").first.click()
+    expect(page.locator("details[open] .calls .call").first).to_be_visible()
     expect(cells_of(watched, vm)).to_have_count(1)
     expect(watched.locator("body")).to_have_attribute("data-stays", "yes")
     cells_of(watched, vm).focus()
@@ -126,7 +128,7 @@ def test_every_page_is_for_everybody(people: People, served: Served, width: int,
     assert against(door) == []
     page = person.opens("/")
     plan = f"/vms/{vm}/prepare?mode=auto"
-    for path in (*PAGES, f"/vms/{vm}", plan, f"/runs/{run}", "/runs/ffffffff"):
+    for path in (*PAGES, f"/vms/{vm}", plan, f"/runs/{run}", f"/runs/{run}/calls", "/runs/ffffffff"):
         page.goto(served.url + path, wait_until="load")
         expect(page.locator("h1")).to_be_visible()
         assert against(page) == [], path

@@ -54,7 +54,7 @@ def at_once(work: Callable[[int], T]) -> list[T]:
 @pytest.mark.parametrize("change", [next_step(), moments.ended(), moments.ended(Status.STUCK, Phase.UNDO)], ids=str)
 def test_what_is_in_the_rows_is_what_a_transaction_writes(store: Store, change: Change) -> None:
     """Each column of the run in hand and in the database, and the entry, at each of the three points of its way."""
-    change, entry = replace(change, reason="a\0b"), Entry("first", "x", "c\0d", ODD)
+    change, entry = replace(change, reason="a\0b", calls=ODD), Entry("first", "x", "c\0d", ODD, ODD)
     one, other = direct.create(store, moments.wanted("vm:1"), now=START)[0], moments.create(store, "vm:2")
     assert row(one) == row(other)
     assert row(moments.read(store, one)) == row(moments.read(store, other))
@@ -68,6 +68,8 @@ def test_what_is_in_the_rows_is_what_a_transaction_writes(store: Store, change: 
     assert row(here.run) == row(there)
     assert row(moments.read(store, one)) == row(moments.read(store, other))
     assert entries(store, one) == entries(store, other) == [(later(2), "first", "x", "c\ufffdd", ODD)]
+    with store.read() as session:
+        assert [[each["calls"] for each in history.calls(session, run.id)] for run in (one, other)] == [[ODD], [ODD]]
 
 
 def test_a_run_is_taken_once_and_when_it_is_due(store: Store) -> None:

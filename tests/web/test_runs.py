@@ -75,6 +75,22 @@ def test_a_run_is_shown_with_its_history(web: Web) -> None:
     )
 
 
+def test_a_runs_calls_are_shown(web: Web) -> None:
+    """Those of each entry, as `vfo run ID --calls --json` has them."""
+    run = a_run(web)
+    packed = {"lines": [["VM.start", str(run.id), 12.5, "VM_BAD_POWER_STATE", 1], ["VM.get_record", None, 0.5, None, 3]], "more": 2}
+    with web.store.write() as session:
+        history.add(session, run.id, history.Entry("start", "done", calls=packed), now=NOON)
+        history.add(session, run.id, history.Entry("look", "done"), now=NOON)
+    (step,) = web.get(f"/runs/{run.id}/calls").json()
+    assert (step["step"], step["outcome"], step["count"], step["milliseconds"], step["more"]) == ("start", "done", 6, 13.0, 2)
+    assert step["calls"][0] == {
+        "call": "VM.start", "subject": str(run.id), "milliseconds": 12.5, "error": "VM_BAD_POWER_STATE", "times": 1,
+    }  # fmt: skip
+    assert step["entry"] == web.get(f"/runs/{run.id}").json()["history"][0]["seq"]
+    assert web.get(f"/runs/{uuid4()}/calls").status_code == 404
+
+
 def test_a_word_on_a_run_is_written_down(web: Web) -> None:
     """Who said it, by what, on which run; those that were refused with the reason; and workers are told of it."""
     run = a_run(web)

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Path, Query, Response
 
 from orchestrator.actions import runs as action
 from orchestrator.actions.verbs import Verb
+from orchestrator.views import calls
 from orchestrator.views import runs as view
 from orchestrator.web.api.guard import ERRORS, Operates, Reads
-from orchestrator.web.api.shapes import RunDetail, RunPage, RunRow
+from orchestrator.web.api.shapes import RunDetail, RunPage, RunRow, StepCalls
 from orchestrator.web.problems import Problem
 from state import pages
 from state.pages import Asked, Cursor
@@ -50,6 +51,13 @@ def shown(ask: Reads, run_id: RunId) -> dict[str, Any]:
     """One run with its history."""
     with ask.office.store.read() as session:
         return view.detail(session, _find(session, run_id))
+
+
+@router.get("/runs/{run_id}/calls", response_model=list[StepCalls])
+def called(ask: Reads, run_id: RunId) -> list[dict[str, Any]]:
+    """The calls into the pool that its steps made."""
+    with ask.office.store.read() as session:
+        return calls.of(session, _find(session, run_id))
 
 
 @router.post("/runs/{run_id}/{verb}", response_model=RunRow)

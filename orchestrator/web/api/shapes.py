@@ -62,6 +62,7 @@ class RunRow(BaseModel):
 class HistoryRow(BaseModel):
     """What was recorded of a run."""
 
+    seq: int
     at: datetime
     step: str
     outcome: str
@@ -75,6 +76,29 @@ class RunDetail(RunRow):
     evidence: dict[str, Any] | None
     held: list[str]
     history: list[HistoryRow]
+
+
+class CallRow(BaseModel):
+    """A call into the pool, or several that read the same. *milliseconds*: of all of them; *error*: the pool's code; null: it went well."""
+
+    call: str
+    subject: str | None
+    milliseconds: float
+    error: str | None
+    times: int
+
+
+class StepCalls(BaseModel):
+    """What a step called. *entry*: of the history; null, as its *outcome*: of the step at hand. *more*: calls too many to tell."""
+
+    entry: int | None
+    at: datetime
+    step: str
+    outcome: str | None
+    count: int
+    milliseconds: float
+    calls: list[CallRow]
+    more: int
 
 
 class RunPage(BaseModel):

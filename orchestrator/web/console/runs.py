@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 
 from orchestrator.actions import runs as action
 from orchestrator.actions.verbs import Verb
+from orchestrator.views import calls
 from orchestrator.views import runs as view
 from orchestrator.web.console.guards import Acting, PageRoute, Reader, Visit
 from orchestrator.web.console.models import runs as model
@@ -15,8 +16,9 @@ from orchestrator.web.console.pages import go_to
 from orchestrator.web.problems import Problem
 from state import pages
 from state.pages import Asked, Cursor
-from state.run import ENDED, Status
+from state.run import ENDED, Run, Status
 from state.runs import with_prefix
+from state.store import Session
 from workflows.catalogue import WORKFLOWS
 
 router = APIRouter(route_class=PageRoute)
@@ -79,6 +81,17 @@ def piece(visit: Reader, run_id: str) -> Response:
     return visit.page("_run.html", **_shown(visit, run_id))
 
 
+@router.get("/runs/{run_id}/calls")
+def called(visit: Reader, run_id: str, entry: int | None = None) -> Response:
+    """The calls of its steps; also those of one entry, as a piece for the page of the run."""
+    with visit.counter.office.store.read() as session:
+        run = _found(session, run_id)
+        steps = calls.of(session, run)
+    if "hx-request" in visit.request.headers:
+        return visit.page("_calls.html", steps=[step for step in steps if step["entry"] == entry])
+    return visit.page("calls.html", steps=steps, line=model.line(run, WORKFLOWS.get(run.workflow)), tones=OUTCOMES)
+
+
 @router.post("/runs/{run_id}/{verb}")
 def ask(visit: Acting, run_id: str, verb: Verb) -> Response:
     """Approve it, try it again, or give it up."""
@@ -90,9 +103,14 @@ def ask(visit: Acting, run_id: str, verb: Verb) -> Response:
 
 def _shown(visit: Visit, written: str) -> dict[str, Any]:
     with visit.counter.office.store.read() as session:
-        try:
-            run = view.find(session, written)
-        except view.NoSuchRun as error:
-            raise Problem(404, "no-such-run", str(error)) from None
-        detail = view.detail(session, run)
-    return {"shown": model.shown(run, detail, WORKFLOWS.get(run.workflow)), "words": WORDS, "tones": OUTCOMES}
+        run = _found(session, written)
+        detail, called = view.detail(session, run), calls.of(session, run)
+    by_entry = {step["entry"]: step for step in called}
+    return {"shown": model.shown(run, detail, WORKFLOWS.get(run.workflow)), "calls": by_entry, "words": WORDS, "tones": OUTCOMES}
+
+
+def _found(session: Session, written: str) -> Run:
+    try:
+        return view.find(session, written)
+    except view.NoSuchRun as error:
+        raise Problem(404, "no-such-run", str(error)) from None
