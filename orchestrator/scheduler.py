@@ -66,13 +66,13 @@ class _Seen:
 class Scheduler:
     """All windows that some policy uses, in every pool; active in the one process that has the lease "scheduler".
 
-    *publish* is told of the runs that were made.
+    *backups*: the policies and windows as they hold at each look. *publish* is told of the runs that were made.
     """
 
     def __init__(
         self,
         store: Store,
-        backups: Backups,
+        backups: Callable[[], Backups],
         pools: Collection[str],
         publish: Callable[[Collection[UUID]], None],
         *,
@@ -80,19 +80,20 @@ class Scheduler:
         clock: Callable[[], datetime] = of_machine,
     ) -> None:
         self._store = store
-        self._backups = backups
+        self._look_up = backups
         self._pools = tuple(pools)
         self._publish = publish
         self._clock = clock
         self._duration = lease
         self._lease: Lease | None = None
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
-        self._windows = [one for one in backups.windows.values() if choosing.of_window(backups, one.name)]
+        self._backups = Backups()
+        self._windows: Sequence[BackupWindow] = ()
 
     def run(self, stop: threading.Event) -> None:
-        """Look until *stop* is set, soon after each opening; without windows there is nothing to look for."""
+        """Look until *stop* is set, soon after each opening; without windows nothing but whether there is one by now."""
         pause = timedelta()
-        while self._windows and not stop.wait(pause.total_seconds()):
+        while not stop.wait(pause.total_seconds()):
             try:
                 self.look()
             except Exception:  # the database may be away for a moment
@@ -103,6 +104,10 @@ class Scheduler:
 
     def look(self) -> list[UUID]:
         """Deal with every opening that nobody has dealt with; the runs that were made. Nothing without the lease."""
+        self._backups = known = self._look_up()
+        self._windows = [one for one in known.windows.values() if choosing.of_window(known, one.name)]
+        if not self._windows:
+            return []
         now = self._clock()
 
         def deal(session: Session) -> list[UUID]:
@@ -141,10 +146,10 @@ class Scheduler:
 
     def _deal(self, session: Session, window: BackupWindow, pool: str, now: datetime) -> list[UUID]:
         """What opened since the last opening that was dealt with, oldest first: the newest is kept, the others have a line each."""
-        last, schedule = openings.last(session, window.name, pool, now=now), f"{window.window.schedule} {window.window.timezone}"
+        last = openings.last(session, window.name, pool, now=now)
         if last is None:
             self._watch(session, window, pool, window.window.opened(now) or now, now)
-        elif openings.schedule(session, window.name, pool) != schedule:
+        elif openings.schedule(session, window.name, pool) != window.window.moments:
             self._watch(session, window, pool, now, now)
             last = now
         unseen = _unseen(session, window, pool, last, now)
@@ -176,9 +181,7 @@ class Scheduler:
 
         One at a schedule that was changed: what would have opened by it before is nobody's.
         """
-        since -= timedelta(microseconds=1)
-        status = f"{openings.WATCHED}{window.window.schedule} {window.window.timezone}"
-        openings.note(session, Opening(window=window.name, pool=pool, opens_at=since, closes_at=since, status=status, noted_at=now))
+        openings.watch(session, window.name, pool, window.window.moments, since=since, now=now)
 
     def _at_work(self, session: Session, seen: _Seen) -> UUID | None:
         """The run of an earlier opening that is at work yet: limits hold for both together, so this one waits."""

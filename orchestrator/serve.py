@@ -38,13 +38,13 @@ from orchestrator.roles import ALL, WORKING, Role
 from orchestrator.scheduler import Scheduler
 from orchestrator.upkeep import Upkeep
 from orchestrator.web.server import Server
+from orchestrator.written import InRows
 from orchestrator.xapi.pool import PoolPort
 from plugins.values import Happening
 from state.clock import Clock
 from state.run import Run
 from state.store import Store
 from workflows.catalogue import WORKFLOWS
-from workflows.policy import of_run
 from workflows.world import World
 
 logger = logging.getLogger(__name__)
@@ -138,6 +138,7 @@ class Daemon:
         self._pools = pools
         self._roles = frozenset(mine)
         self._policy = bootstrap.policy(loaded)
+        self._written = InRows(loaded, store, heard=True)
         self._turns = bootstrap.turns(loaded)
         self._ports = {name: PoolPort(access.client.in_turn(self._turns[name])) for name, access in pools.items()}
         self._reach = Reach(loaded.pools, self._turns)
@@ -200,7 +201,7 @@ class Daemon:
             yield Part("scheduler", self._scheduler().run)
             yield Part("retention", Retention(self._store, self._settings.history.keep, self._now).run)
             if self._settings.notify:
-                yield Part("notify", setup.teller(self._loaded, self._store, self._pools, self._now).run)
+                yield Part("notify", setup.teller(self._loaded, self._store, self._pools, self._now, self._written).run)
         if self._web is not None:
             yield Part("console", self._serve_web)
 
@@ -209,7 +210,7 @@ class Daemon:
 
         assert self._web is not None  # noqa: S101 - narrows the type: there is no such part else
         pools = {name: bootstrap.in_haste(access, WAITED_FOR) for name, access in self._pools.items()}
-        office = Office(self._loaded, self._store, pools, self._now, self._engine.publish)
+        office = Office(self._loaded, self._store, pools, self._now, self._engine.publish, self._written)
         self._web.run(stop, office, self._settings.serve.stop_within * STEPS_SHARE)
 
     def _stop(self) -> None:
@@ -254,7 +255,7 @@ class Daemon:
 
     def _world(self, run: Run, at: datetime) -> World:
         pool = self._ports.get(run.pool) or bootstrap.absent(run.pool)
-        ledger, policy = PoolLedger(self._store, run.pool), of_run(self._policy, run.data)
+        ledger, policy = PoolLedger(self._store, run.pool), self._written.for_run(run.data)
         transfers = Restores(self._reach, run.pool, self._plugged.calls, self._plugged.jobs)
         beside = services.of(self._store, self._engine, run.pool, self._plugged.calls, transfers)
         return World(run.id, run.title, at, pool, ledger, policy, self._announce, services=beside)
@@ -305,7 +306,8 @@ class Daemon:
 
     def _scheduler(self) -> Scheduler:
         return Scheduler(
-            self._store, self._policy.backups, self._pools, self._engine.publish, lease=self._settings.listener.lease, clock=self._now
+            self._store, lambda: self._written.now().policy.backups, self._pools, self._engine.publish,
+            lease=self._settings.listener.lease, clock=self._now,
         )  # fmt: skip
 
     def _publish(self, run_id: UUID) -> None:

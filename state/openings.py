@@ -4,7 +4,7 @@ What was noted under a clock that was ahead, and that no run came of, is void on
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +43,12 @@ def note(session: Session, opening: Opening) -> bool:
     """Write it down; False when it was there already: somebody has dealt with it, or has said that it waits."""
     statement = _noting(session, opening.noted_at).returning(OPENING.c.window)
     return session.connection().execute(statement, _row(opening)).first() is not None
+
+
+def watch(session: Session, window: str, pool: str, schedule: str, *, since: datetime, now: datetime) -> None:
+    """From *since* on somebody looks, for this schedule: what opened before is nobody's."""
+    since -= timedelta(microseconds=1)
+    note(session, Opening(window=window, pool=pool, opens_at=since, closes_at=since, status=f"{WATCHED}{schedule}", noted_at=now))
 
 
 def note_all(session: Session, noted: Sequence[Opening]) -> None:

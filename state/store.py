@@ -138,13 +138,14 @@ class Store:
         return self._together.do(work)
 
     @contextmanager
-    def read(self) -> Iterator[Session]:
+    def read(self, *, within: timedelta | None = None) -> Iterator[Session]:
         """A session that reads one consistent state and waits for no writer. What it would write is not kept.
 
-        PostgreSQL: as `write` has it; what would write is an error.
+        PostgreSQL: as `write` has it, where *within* says how long a server that is away is waited for (None: the store's patience); what
+        would write is an error.
         """
         if self._writing is None:
-            with self._transaction(self._reader, self._patience) as session:
+            with self._transaction(self._reader, self._patience if within is None else within) as session:
                 yield session
             return
         with Session(self._reader, expire_on_commit=False) as session:

@@ -18,7 +18,8 @@ from state.tokens import Token
 from state.told import Notice, Telling
 from state.users import User
 from state.woken import Woken
+from state.written import WrittenRow
 
 METADATA = Row.metadata
 TABLES = (Run, History, LeaseRow, KnownVM, PortRow, LeakHold, Hold, Promise, Backup, Pause, JobRow, Opening, Woken,
-          User, Token, SignIn, Audit, Idempotency, Notice, Telling)  # fmt: skip
+          User, Token, SignIn, Audit, Idempotency, Notice, Telling, WrittenRow)  # fmt: skip

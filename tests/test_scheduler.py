@@ -37,7 +37,7 @@ class Clock:
         """A process that starts now; without plans the window has a policy for every pool."""
         one = one or window()
         backups = Backups({plan.name: plan for plan in plans or (plan("nightly"),)}, {one.name: one})
-        return Scheduler(self.store, backups, pools, self.published.extend, lease=LEASE, clock=lambda: self.now)
+        return Scheduler(self.store, lambda: backups, pools, self.published.extend, lease=LEASE, clock=lambda: self.now)
 
     def at(self, scheduler: Scheduler, moment: datetime) -> list[Run]:
         """The runs that it makes at that moment; it looked before."""

@@ -45,7 +45,7 @@ class Schedulers(RuleBasedStateMachine):
 
     def _process(self) -> Scheduler:
         backups = Backups({"nightly": BackupPlan("nightly", "fake", window="night")}, {"night": self.window})
-        return Scheduler(self.store, backups, ("lab",), lambda _: None, lease=LEASE, clock=lambda: self.now)
+        return Scheduler(self.store, lambda: backups, ("lab",), lambda _: None, lease=LEASE, clock=lambda: self.now)
 
     @rule(which=integers(0, 1), minutes=sampled_from([0, 1, 1, 30, 300, 2000, 20_000]))
     def look(self, which: int, minutes: int) -> None:

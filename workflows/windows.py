@@ -23,6 +23,11 @@ class Window:
     timezone: str = "UTC"
     blackouts: frozenset[date] = frozenset()
 
+    @property
+    def moments(self) -> str:
+        """What says when it opens, as one text: another one means other moments."""
+        return f"{self.schedule} {self.timezone}"
+
     def closes(self, now: datetime) -> datetime | None:
         """The end of the window that is open now, in UTC; None when none is. Windows that overlap are open until the last one ends."""
         opened = self.opened(now)

@@ -1,14 +1,14 @@
 """What every action needs, what one comes to, and how the runs that it wants are begun."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
-from orchestrator import bootstrap
 from orchestrator.actions.failures import NotSo
 from orchestrator.actions.place import Place
 from orchestrator.bootstrap import PoolAccess
 from orchestrator.config.load import Loaded
+from orchestrator.written import InForce, InRows
 from orchestrator.xapi.pool import PoolPort
 from state import audit, runs, several
 from state.audit import Act
@@ -24,7 +24,8 @@ from workflows.policy import Policy
 class Desk:
     """Where somebody asks for something: the configuration, the rows, and those of the pools that are meant.
 
-    *by*, *how*: who it is, and by what, as it is written down.
+    *by*, *how*: who it is, and by what, as it is written down. *written*: what looks for policies in the rows; None: one is made for this.
+    *known*: what is in force, as it is when the desk is made.
     """
 
     loaded: Loaded
@@ -33,10 +34,29 @@ class Desk:
     by: str
     clock: Callable[[], datetime] = of_machine
     how: str = "cli"
-    policy: Policy = field(init=False)
+    written: InRows | None = None
+    known: InForce | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "policy", bootstrap.policy(self.loaded))
+        object.__setattr__(self, "written", self.written or InRows(self.loaded, self.store))
+        object.__setattr__(self, "known", self.known or self.in_rows.now())
+
+    @property
+    def in_rows(self) -> InRows:
+        """What looks for policies in the rows."""
+        assert self.written is not None  # noqa: S101 - narrows the type: made when the desk is
+        return self.written
+
+    @property
+    def in_force(self) -> InForce:
+        """The policies and windows of the file and of the rows, and where each is from."""
+        assert self.known is not None  # noqa: S101 - narrows the type: read when the desk is made
+        return self.known
+
+    @property
+    def policy(self) -> Policy:
+        """All policies."""
+        return self.in_force.policy
 
     @property
     def place(self) -> Place:

@@ -1,13 +1,13 @@
-"""Policies of backups: whom each means, pausing one, and saving its VMs now."""
+"""Policies of backups: whom each means, writing one, pausing one, and saving its VMs now."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from orchestrator import names
-from orchestrator.actions import products
+from orchestrator.actions import products, windows, writing
 from orchestrator.actions.desk import Desk, Proposal
 from orchestrator.actions.failures import NotSo, WrongInput
 from orchestrator.actions.place import Place
@@ -24,6 +24,7 @@ from state.audit import Act
 from state.backups import Backup, Pause
 from state.run import Run, Status
 from state.store import Session, Store
+from state.written import POLICY
 from workflows import backup_modes, choosing, keep_window
 from workflows.choosing import Chosen
 from workflows.objects import VM
@@ -31,6 +32,7 @@ from workflows.outcome import Request
 from workflows.plan import Plan
 from workflows.policies import BackupPlan, Limits
 from workflows.policy import Policy, of_run
+from workflows.ports import PoolError
 
 WELL = ("saved", "skipped")
 AMISS = ("failed", "refused", "missed")
@@ -40,22 +42,75 @@ def find(loaded: Loaded, policy: Policy, name: str) -> BackupPlan:
     """The policy of that name. Raises WrongInput."""
     there = policy.backups.policies
     if name not in there:
-        raise WrongInput(f"policy {name!r}: {loaded.path} has no table [policies.{name}]; it has {', '.join(there) or 'none'}")
+        raise WrongInput(
+            f"policy {name!r}: there is none of that name, in {loaded.path} or written; there are {', '.join(there) or 'none'}"
+        )
     return there[name]
 
 
 def listed(at: Desk) -> list[dict[str, Any]]:
     """Every policy, and who paused it."""
     paused = _paused(at.store)
-    return [view.policy(plan, paused.get(name)) for name, plan in at.policy.backups.policies.items()]
+    return [_row(at, plan, paused.get(name)) for name, plan in at.policy.backups.policies.items()]
+
+
+def amiss(at: Desk) -> list[dict[str, Any]]:
+    """The policies that somebody wrote and that do not hold, and why: they are never run."""
+    return writing.amiss(at, POLICY)
 
 
 def shown(at: Desk, name: str) -> dict[str, Any]:
-    """One policy, and under *meant* the VMs that it means now, the most overdue first. Raises WrongInput."""
+    """One policy, its table, and under *meant* the VMs that it means now, the most overdue first. Raises WrongInput."""
     plan = find(at.loaded, at.policy, name)
-    row = view.policy(plan, _paused(at.store).get(name))
+    row = {**_row(at, plan, _paused(at.store).get(name)), "table": writing.table(at, POLICY, name)}
     meant = [(access.name, _chosen(at, access, name, paused=True).candidates) for access in at.pools]
     return {**row, "meant": [line for place, found in meant for line in view.meant(place, found)]}
+
+
+def write(at: Desk, name: str, table: Mapping[str, Any], *, revision: str | None = None) -> dict[str, Any]:
+    """Write a new policy into the rows, or change the one of this *revision*. Raises WrongInput, Outdated."""
+    now = at.clock()
+    return at.store.do(lambda session: set_written(session, at, name, table, revision=revision, now=now))
+
+
+def set_written(
+    session: Session, at: Desk, name: str, table: Mapping[str, Any], *, revision: str | None = None, now: datetime
+) -> dict[str, Any]:  # fmt: skip
+    """As `write`, in the transaction at hand."""
+    return writing.write(session, at, writing.prepared(POLICY, name, table), revision, now=now)
+
+
+def remove(at: Desk, name: str, revision: str | None = None) -> dict[str, Any]:
+    """Forget a policy that somebody wrote; who is at work for it goes on. *revision* None: whichever. Raises WrongInput, Outdated."""
+    now = at.clock()
+    return at.store.do(lambda session: set_removed(session, at, name, revision, now=now))
+
+
+def set_removed(session: Session, at: Desk, name: str, revision: str | None = None, *, now: datetime) -> dict[str, Any]:
+    """As `remove`, in the transaction at hand."""
+    return writing.remove(session, at, POLICY, name, revision, now=now)
+
+
+def proposed(at: Desk, name: str, table: Mapping[str, Any], *, revision: str | None = None) -> dict[str, Any]:
+    """What a policy would mean and do, and nothing is written. Raises as `write` does."""
+    said = writing.prepared(POLICY, name, table)
+    then = replace(at, known=writing.supposed(at.loaded, at.in_force, said))
+    one, plan = writing.assert_current(at, said, revision), then.policy.backups.policies[name]
+    meant, plans, unseen = list[dict[str, Any]](), list[Plan](), dict[str, str]()
+    with products.plugged(at.loaded, at.store) as made:
+        for access in at.pools:
+            try:
+                rows = _lines(then, made, access, plan, paused=True)
+            except PoolError as error:
+                unseen[access.name] = str(error)
+                continue
+            meant += rows
+            plans.append(_in_words(plan, access.name, rows))
+    seen = replace(then, pools=[access for access in at.pools if access.name not in unseen])
+    return {
+        **_row(then, plan, _paused(at.store).get(name)), "table": dict(said.table), "meant": meant, "plans": list(map(asdict, plans)),
+        "unseen": unseen, **windows.prospect(seen, plan), "created": one is None, "changed": writing.changes(one, said.table),
+    }  # fmt: skip
 
 
 def pause(at: Desk, name: str) -> dict[str, Any]:
@@ -172,23 +227,42 @@ def _request(at: Desk, pool: str, plan: BackupPlan, only: Sequence[str]) -> Requ
 
 def _plan(at: Desk, made: Plugged, access: PoolAccess, plan: BackupPlan, only: Sequence[str]) -> Plan:
     """Whom it would save, in which mode, and how long that takes by estimate."""
+    return _in_words(plan, access.name, _lines(at, made, access, plan, only=only))
+
+
+def _lines(
+    at: Desk, made: Plugged, access: PoolAccess, plan: BackupPlan, *, only: Sequence[str] = (), paused: bool = False
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The VMs that it would save, each with the mode ("": not now) and why."""
     vms = {vm.uuid: vm for vm in access.port.vms()}
+    found = []
+    for row in view.meant(access.name, _chosen(at, access, plan.name, only=only, paused=paused).candidates):
+        if row["vm"] in vms:
+            mode, why = _mode(at, made, access.name, plan, vms[row["vm"]])
+            found.append({**row, "mode": mode, "why": why})
+    return found
+
+
+def _in_words(plan: BackupPlan, pool: str, rows: Sequence[Mapping[str, Any]]) -> Plan:
     said = []
-    for one in _chosen(at, access, plan.name, only=only).candidates:
-        if one.vm in vms:
-            mode = _mode(at, made, access.name, plan, vms[one.vm])
-            last = f"last saved {one.saved_at:%Y-%m-%d %H:%M} UTC" if one.saved_at else "never saved"
-            said.append(f"save {one.name} by {plan.product}, {mode}; {timeline.minutes(one.takes.total_seconds())}; {last}")
-    return Plan(f"policy {plan.name}, pool {access.name}: {len(said)} VMs", tuple(said))
+    for row in rows:
+        mode = f"mode {row['mode']}: {row['why']}" if row["mode"] else f"but not now: {row['why']}"
+        last = f"last saved {row['saved_at']:%Y-%m-%d %H:%M} UTC" if row["saved_at"] else "never saved"
+        said.append(f"save {row['name']} by {plan.product}, {mode}; {timeline.minutes(row['takes'])}; {last}")
+    return Plan(f"policy {plan.name}, pool {pool}: {len(said)} VMs", tuple(said))
 
 
-def _mode(at: Desk, made: Plugged, pool: str, plan: BackupPlan, vm: VM) -> str:
+def _mode(at: Desk, made: Plugged, pool: str, plan: BackupPlan, vm: VM) -> tuple[str, str]:
     """In which mode, and why; the product is asked what it needs of the VM, as the run will ask it."""
     asked = BackupVM(uuid4(), pool, vm.uuid, vm.name, plan.name, plan.product, plan.window, vm.power_state)
     try:
         needs = made.calls.needs(plan.product, asked) if plan.mode == backup_modes.AUTO else None
     except (GiveUp, RetryLater) as error:
-        return f"but not now: {error}"
+        return "", str(error)
     data = {"policy": plan.name, **({"needs": needs.no_vf_during} if needs else {})}
     mode = backup_modes.choose(plan.mode, vm, of_run(at.policy, data).backup)
-    return f"mode {mode.name}: {mode.why}"
+    return mode.name, mode.why
+
+
+def _row(at: Desk, plan: BackupPlan, paused: tuple[str, datetime] | None) -> dict[str, Any]:
+    return {**view.policy(plan, paused), **writing.origin(at, POLICY, plan.name)}

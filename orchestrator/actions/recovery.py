@@ -14,13 +14,13 @@ from orchestrator.engine.engine import Engine
 from orchestrator.ledger import PoolLedger
 from orchestrator.plugged import Plugged
 from orchestrator.restores import Reach, Restores
+from orchestrator.written import InRows
 from orchestrator.xapi.pool import PoolPort
 from state import runs as rows
 from state.clock import of_machine
 from state.run import ACTIVE, Run, Status
 from state.store import Store
 from workflows.catalogue import WORKFLOWS
-from workflows.policy import of_run
 from workflows.world import World
 
 WORKERS = 4
@@ -59,7 +59,7 @@ def _others(stack: contextlib.ExitStack, loaded: Loaded, store: Store, opened: S
 def _engine(stack: contextlib.ExitStack, loaded: Loaded, store: Store, opened: Sequence[PoolAccess]) -> tuple[Engine, Plugged]:
     turns = bootstrap.turns(loaded)
     ports = {access.name: PoolPort(access.client.in_turn(turns[access.name])) for access in opened}
-    policy, reach = bootstrap.policy(loaded), Reach(loaded.pools, turns)
+    written, reach = InRows(loaded, store), Reach(loaded.pools, turns)
     stack.callback(reach.close)
     plugged = Plugged(loaded, store, of_machine, reach.source_for)
 
@@ -67,7 +67,7 @@ def _engine(stack: contextlib.ExitStack, loaded: Loaded, store: Store, opened: S
         pool = ports.get(run.pool) or bootstrap.absent(run.pool)
         transfers = Restores(reach, run.pool, plugged.calls, plugged.jobs)
         beside = services.of(store, engine, run.pool, plugged.calls, transfers)
-        ledger, allowed = PoolLedger(store, run.pool), of_run(policy, run.data)
+        ledger, allowed = PoolLedger(store, run.pool), written.for_run(run.data)
         return World(run.id, run.title, at, pool, ledger, allowed, plugged.announce, services=beside)
 
     engine = Engine(store, Broker(), WORKFLOWS, world, plugged.announce)

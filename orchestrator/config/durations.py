@@ -13,11 +13,22 @@ UNITS = {
     "h": timedelta(hours=1),
     "d": timedelta(days=1),
 }
+LONGEST = timedelta(days=36525)
 WRITTEN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 
 
 def parse(value: Any) -> timedelta:
-    """The duration that was written; ValueError when it is not one, or is negative."""
+    """The duration that was written; ValueError when it is not one, is negative, or longer than a hundred years."""
+    try:
+        found = _parsed(value)
+    except OverflowError:
+        found = timedelta.max
+    if found > LONGEST:
+        raise ValueError("it is too long")
+    return found
+
+
+def _parsed(value: Any) -> timedelta:
     if isinstance(value, timedelta):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:

@@ -106,12 +106,19 @@ def lines(error: ValidationError, written: dict[str, Any], *, place: Callable[..
     *place* gives what a line begins with, by where in the file the mistake is.
     """
     said = []
-    for problem in error.errors(include_url=False, include_context=False):
-        where = ".".join(str(part) for part in problem["loc"])
-        hint = _hint(problem["type"], problem["loc"]) or problem["msg"].removeprefix("Value error, ")
-        begins = place(*(problem["loc"] or _named(hint)))
-        said.append(f"{begins}{where}{_value(problem['loc'], written)}{': ' if where else ''}{hint}")
+    for loc, hint in mistakes(error):
+        where = ".".join(str(part) for part in loc)
+        begins = place(*(loc or _named(hint)))
+        said.append(f"{begins}{where}{_value(loc, written)}{': ' if where else ''}{hint}")
     return said
+
+
+def mistakes(error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
+    """Where each mistake is, and what to do."""
+    return [
+        (problem["loc"], _hint(problem["type"], problem["loc"]) or problem["msg"].removeprefix("Value error, "))
+        for problem in error.errors(include_url=False, include_context=False)
+    ]
 
 
 def _hint(kind: str, where: tuple[str | int, ...]) -> str:

@@ -1,8 +1,8 @@
 """`[policies.NAME]`: which VMs are saved, when, by which product, how, and what is kept."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -126,6 +126,12 @@ class PolicyTable(Section):
 
 def complaint(name: str, policy: PolicyTable, there: Mapping[str, Iterable[str]], *, has_fallback: bool) -> str | None:
     """What the policy names and nobody has written, in words; *there*: the names that may stand at each key."""
+    found = objections(policy, there, has_fallback=has_fallback)
+    return next((f"policies.{name}.{key} = {value!r}: {text}" for key, value, text in found), None)
+
+
+def objections(policy: PolicyTable, there: Mapping[str, Iterable[str]], *, has_fallback: bool) -> Iterator[tuple[str, Any, str]]:
+    """The same for each key: the key, what stands there, and what to do."""
     written = {
         "product": [policy.product],
         "window": [policy.window] * bool(policy.window),
@@ -137,7 +143,6 @@ def complaint(name: str, policy: PolicyTable, there: Mapping[str, Iterable[str]]
         if absent is not None:
             table = {"product": "products", "vms.pools": "pools", "window": "windows"}.get(key, key)
             known = ", ".join(sorted(there[key])) or "none"
-            return f"policies.{name}.{key} = {absent!r}: there is no table [{table}.{absent}] (there are: {known})"
+            yield key, absent, f"there is no table [{table}.{absent}] (there are: {known})"
     if policy.mode == "failover" and not has_fallback:
-        return f'policies.{name}.mode = "failover": it needs an ordinary network: write [backup] fallback_network'
-    return None
+        yield "mode", policy.mode, "it needs an ordinary network: write [backup] fallback_network"

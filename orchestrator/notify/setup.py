@@ -15,6 +15,7 @@ from orchestrator.notify.courier import Courier
 from orchestrator.notify.digest import Digest
 from orchestrator.notify.looking import Watched
 from orchestrator.notify.teller import Means, Teller
+from orchestrator.written import InRows
 from state import told
 from state.store import Store
 from state.told import Standing
@@ -54,16 +55,17 @@ def checked(loaded: Loaded) -> dict[str, Channel]:
     return found
 
 
-def teller(loaded: Loaded, store: Store, pools: Mapping[str, PoolAccess], clock: Callable[[], datetime]) -> Teller:
+def teller(loaded: Loaded, store: Store, pools: Mapping[str, PoolAccess], clock: Callable[[], datetime], written: InRows) -> Teller:
     """Who tells people. Raises ConfigError when a channel cannot be used."""
     settings = loaded.settings
-    digest = Digest(lambda: Desk(loaded, store, list(pools.values()), BY, clock))
+    digest = Digest(lambda: Desk(loaded, store, list(pools.values()), BY, clock, written=written))
     couriers = {
         name: Courier(channel, store, clock, partial(digest, settings.notify[name])) for name, channel in checked(loaded).items()
     }  # fmt: skip
 
     def watched(since: datetime, dead: int | None) -> Watched:
-        return Watched(tuple(pools), tuple(settings.windows), tuple(settings.policies), since, dead)
+        held = written.recent().policy.backups
+        return Watched(tuple(pools), tuple(held.windows), tuple(held.policies), since, dead)
 
     return Teller(store, Means(settings.notify, couriers, watched, console_of(loaded), lambda: queues.depths(loaded).dead), clock)
 

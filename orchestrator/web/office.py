@@ -14,6 +14,7 @@ from orchestrator.web.attempts import Attempts
 from orchestrator.web.live import Live
 from orchestrator.web.principal import Principal
 from orchestrator.web.shelf import Shelf
+from orchestrator.written import InRows
 from state.store import Store
 
 
@@ -30,12 +31,14 @@ class Office:
         pools: Mapping[str, PoolAccess],
         clock: Callable[[], datetime],
         publish: Callable[[Sequence[UUID]], None] = lambda _: None,
+        written: InRows | None = None,
     ) -> None:
         self.loaded = loaded
         self.store = store
         self.pools = dict(pools)
         self.clock = clock
         self.publish = publish
+        self.written = written or InRows(loaded, store)
         self.attempts = Attempts()
         self.passwords = Passwords()
         self.live = Live(store, list(self.pools))
@@ -44,7 +47,7 @@ class Office:
 
     def desk(self, by: Principal, pool: str | None = None) -> Desk:
         """Where *by* asks for something, of one pool or of all. Raises WrongInput: there is no such pool."""
-        return Desk(self.loaded, self.store, self.chosen(pool), by.name, self.clock, by.how)
+        return Desk(self.loaded, self.store, self.chosen(pool), by.name, self.clock, by.how, self.written)
 
     def place(self, by: Principal) -> Place:
         """Where *by* does what no pool is needed for."""

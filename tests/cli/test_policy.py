@@ -110,14 +110,14 @@ def test_a_policy_is_run_by_hand(vfo: Vfo, written: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("window", "show", "day"), 2, "window 'day': vfo.toml has no table [windows.day]; it has night, never-used"),
+        (("window", "show", "day"), 2, "window 'day': there is none of that name, in vfo.toml or written; there are night, never-used"),
         (("window", "show", "night", "--ical", "--json"), 2, "--ical and --json do not go together"),
         (("window", "plan", "night", "--at", "soon"), 2, "--at 'soon': write a day or a moment, such as 2026-12-01T22:00"),
         (("window", "plan", "night", "--svg", "/no/such/file.svg"), 1, "--svg /no/such/file.svg: it cannot be written: No such file"),
         (("window", "plan", "night", "--svg", ""), 2, "--svg '': it is empty: write the name of a file, such as night.svg"),
         (("window", "plan", "night", "--svg", "."), 2, "--svg '.': it is a folder: write the name of a file, such as night.svg"),
-        (("policy", "show", "db"), 2, "policy 'db': vfo.toml has no table [policies.db]; it has web, auto, none"),
-        (("policy", "resume", "db"), 2, "policy 'db': vfo.toml has no table [policies.db]; it has web, auto, none"),
+        (("policy", "show", "db"), 2, "policy 'db': there is none of that name, in vfo.toml or written; there are web, auto, none"),
+        (("policy", "resume", "db"), 2, "policy 'db': there is none of that name, in vfo.toml or written; there are web, auto, none"),
         (("policy", "run", "web", "--vm", "db-01"), 2, "--vm 'db-01': policy 'web' does not mean it"),
         (("policy", "run", "none"), 1, "policy 'none' means no VM of lab"),
     ],

@@ -9,6 +9,7 @@ import pytest
 from orchestrator.config.load import Loaded, load
 from orchestrator.notify import setup
 from orchestrator.notify.teller import Teller
+from orchestrator.written import InRows
 from state.store import Store
 from tests.engine.waiting import until
 from tests.plugins.vendor_server import Answer, Got, Vendor, serving
@@ -104,7 +105,8 @@ class Office:
 
     def opens(self, text: str) -> Teller:
         """A process begins, by this configuration."""
-        self.teller = setup.teller(self.loaded(text), self.store, {"lab": None}, self.clock)  # type: ignore[dict-item]
+        loaded = self.loaded(text)
+        self.teller = setup.teller(loaded, self.store, {"lab": None}, self.clock, InRows(loaded, self.store))  # type: ignore[dict-item]
         return self.teller
 
     def look(self, minutes: float = 0) -> None:

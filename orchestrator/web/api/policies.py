@@ -81,5 +81,5 @@ def _assert_saved(ask: Ask, name: str, rows: Sequence[Mapping[str, Any]]) -> Non
 
 
 def _assert_there(ask: Ask, name: str) -> None:
-    if name not in ask.office.loaded.settings.policies:
-        raise Problem(404, "no-such-policy", f"there is no policy {name!r} in the configuration")
+    if name not in ask.office.written.now().policy.backups.policies:
+        raise Problem(404, "no-such-policy", f"there is no policy {name!r}")

@@ -19,7 +19,7 @@ Name = Annotated[str, Path(max_length=100, description="The NAME of [windows.NAM
 @router.get("/windows", response_model=Windows)
 def listed(ask: Reads) -> dict[str, Any]:
     """The windows of the configuration: whether each is open, and when it opens next."""
-    return {"items": view.listed(ask.desk().policy.backups, ask.office.clock())}
+    return {"items": action.listed(ask.desk())}
 
 
 @router.get("/openings", response_model=Openings)
@@ -60,5 +60,5 @@ def calendar(ask: Reads, name: Name) -> Response:
 
 
 def _assert_there(ask: Ask, name: str) -> None:
-    if name not in ask.office.loaded.settings.windows:
-        raise Problem(404, "no-such-window", f"there is no window {name!r} in the configuration")
+    if name not in ask.office.written.now().policy.backups.windows:
+        raise Problem(404, "no-such-window", f"there is no window {name!r}")
