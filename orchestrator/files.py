@@ -34,6 +34,10 @@ class NoFile(Exception):
     """What was asked for cannot be had from this disk: why, and what to do."""
 
 
+class NoRoom(NoFile):
+    """The disk does not fit where it was to be put."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A line of a directory: *kind* is "file", "directory", "symlink" or "other"; *mode* are its permissions, *size* in bytes.
@@ -52,8 +56,12 @@ KINDS = {0o10: "file", 0o4: "directory", 0o12: "symlink"}
 
 @contextmanager
 def spooled(stream: BinaryIO, size: int, used: int, folder: Path, told: Callable[[int], None] = lambda _: None) -> Iterator[BinaryIO]:
-    """The disk as a file without a name in the folder, zeros as holes; *used*: how much of it is likely not zero. NoFile without room."""
-    _assert_room(folder, min(used, size))
+    """The disk as a file without a name in the folder, zeros as holes; *used*: how much of it is likely not zero. `NoRoom`, `NoFile`."""
+    try:
+        _assert_room(folder, min(used, size))
+    except NoRoom:
+        stream.close()
+        raise
     with tempfile.TemporaryFile(dir=folder) as spool:
         at = looked = 0
         with stream:
@@ -76,8 +84,9 @@ def spooled(stream: BinaryIO, size: int, used: int, folder: Path, told: Callable
 def _assert_room(folder: Path, wanted: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < wanted + SPARE:
-        raise NoFile(
-            f"{folder} has {free >> 20} MiB free, and the disk wants {wanted + SPARE >> 20} MiB: name another place with --scratch"
+        raise NoRoom(
+            f"{folder} has {free >> 20} MiB free, and the disk wants {wanted + SPARE >> 20} MiB:"
+            " name another place with --scratch, for the web with [console] scratch"
         )
 
 

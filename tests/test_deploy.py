@@ -114,6 +114,7 @@ def test_the_compose_files_console_is_served_by_TLS(tmp_path: Path, monkeypatch:
     mounted = worker["volumes"][1].split(":")[1]
     assert {console.certificate, console.key} == {Path(mounted, "console.crt"), Path(mounted, "console.key")}
     assert all(f"secrets/{name}" in deploy.compose(WANTED) for name in ("console.crt", "console.key"))
+    assert Path(str(console.scratch)) == Path(worker["volumes"][2].split(":")[1])
     assert "deploy" not in service
     assert service["environment"].items() > worker["environment"].items()
 

@@ -3,7 +3,8 @@
 import contextlib
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -29,9 +30,24 @@ def assert_path(path: str) -> None:
         raise WrongInput(str(error)) from None
 
 
+Read = Callable[[], contextlib.AbstractContextManager[BinaryIO]]
+
+
+def _anew(_: tuple[str, str, int], read: Read) -> contextlib.AbstractContextManager[BinaryIO]:
+    return read()
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where disks are put while files are read from them; *had* gives one by product, restore point and number, which it may have kept."""
+
+    folder: Path
+    had: Callable[[tuple[str, str, int], Read], contextlib.AbstractContextManager[BinaryIO]] = _anew
+
+
 @contextlib.contextmanager
-def opened(made: Plugged, owned: Owned, written: str, folder: Path) -> Iterator[Disk]:
-    """The disk ("0") or partition ("0p1"), read from the repository into a file without a name in *folder*: all of it, before a file is.
+def opened(made: Plugged, owned: Owned, written: str, bench: Bench) -> Iterator[Disk]:
+    """The disk ("0") or partition ("0p1"), read from the repository into a file without a name on the *bench*: all of it, before a file is.
 
     Raises WrongInput, also for what is asked of the disk and is not there, and NotSo.
     """
@@ -44,9 +60,12 @@ def opened(made: Plugged, owned: Owned, written: str, folder: Path) -> Iterator[
         there = ", ".join(f"{one.number} ({one.name}, {one.size >> 20} MiB)" for one in point.disks)
         raise WrongInput(f"DISK {written!r}: write a number, or one with a partition, as 0p1; there are {there}")
     used = disk.size if restore_points.lacks(point) else int(restore_points.drawing(point, disk).get("used", disk.size))
+
+    def read() -> contextlib.AbstractContextManager[BinaryIO]:
+        return files.spooled(made.calls.open_disk(product, point, disk.number), disk.size, used, bench.folder)
+
     try:
-        stream = made.calls.open_disk(product, point, disk.number)
-        with files.spooled(stream, disk.size, used, folder) as spool:
+        with bench.had((product, point.id, disk.number), read) as spool:
             yield Disk(spool, written, int(found[2]) if found[2] else None)
     except files.NoFile as error:
         raise WrongInput(str(error)) from None
@@ -61,12 +80,12 @@ def note(session: Session, at: Place, owned: Owned, what: str, count: int, *, no
     audit.add(session, act, now=now)
 
 
-def fetched(made: Plugged, owned: Owned, disk: str, path: str, folder: Path) -> BinaryIO:
-    """A single file, whole, as a file of its own without a name in *folder*, to be read from its beginning. Raises as `opened`."""
+def fetched(made: Plugged, owned: Owned, disk: str, path: str, bench: Bench) -> BinaryIO:
+    """A single file, whole, as a file of its own without a name on the *bench*, to be read from its beginning. Raises as `opened`."""
     assert_path(path)
     with contextlib.ExitStack() as stack:
-        file = stack.enter_context(tempfile.TemporaryFile(dir=folder))
-        with opened(made, owned, disk, folder) as there:
+        file = stack.enter_context(tempfile.TemporaryFile(dir=bench.folder))
+        with opened(made, owned, disk, bench) as there:
             there.copy(path, cast("BinaryIO", file))
         file.seek(0)
         stack.pop_all()

@@ -50,12 +50,12 @@ def files(  # noqa: PLR0913 - one parameter is one option
     from orchestrator.cli import house, output
 
     loaded = house.configuration(config)
-    folder = _folder(scratch)
+    bench = action.Bench(_folder(scratch))
     action.assert_path(path)
     target = _target(to, path) if verb is Action.get else None
     with house.rows(loaded) as store, products.plugged(loaded, store) as made:
         owned = products.named(made, products.chosen(loaded, product), written)
-        with action.opened(made, owned, disk, folder) as there:
+        with action.opened(made, owned, disk, bench) as there:
             if target is None:
                 _print_entries(there.entries(path), as_json=as_json)
                 return

@@ -65,6 +65,8 @@ class Console(Section):
     """How long a browser may be silent before it has to sign in again."""
     session: Duration = Field(default=timedelta(hours=12))
     """How long a sign-in counts at most."""
+    scratch: Path | None = None
+    """Where disks of restore points are put while files are read from them, relative to the configuration; left out: TMPDIR."""
 
     @model_validator(mode="after")
     def _is_safe(self) -> "Console":

@@ -1,9 +1,7 @@
 """A single file out of a restore point on its way to who asked for it: it is whole on this machine before its first byte goes."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -25,18 +23,13 @@ def attached(ask: Ask, point: str, find: Callable[[], Owned], disk: str, path: s
     """
     with ask.written_down(FETCH, f"{path} of disk {disk} of {point}"), ask.office.shelf.fetch() as made:
         owned = find()
-        file = files.fetched(made, owned, disk, path, scratch())
+        file = files.fetched(made, owned, disk, path, ask.office.shelf.bench)
     size, now, place = file.seek(0, os.SEEK_END), ask.office.clock(), ask.office.place(ask.principal)
     file.seek(0)
     ask.office.store.do(lambda session: files.note(session, place, owned, f"{path} of disk {disk}", size, now=now))
     name = quote(path.rstrip("/").rpartition("/")[2])
     headers = {"Content-Length": str(size), "Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
     return StreamingResponse(_pieces(file), 200, headers, "application/octet-stream")
-
-
-def scratch() -> Path:
-    """Where disks are put while files are read from them; what is there has no name."""
-    return Path(tempfile.gettempdir())
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:

@@ -1,12 +1,16 @@
 """The products as the web asks them: the plugins of the configuration, made when they are first wanted, and closed at the end."""
 
 import contextlib
+import tempfile
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
+from orchestrator.actions.files import Bench
 from orchestrator.config.load import Loaded
 from orchestrator.plugged import Plugged
 from orchestrator.web.problems import Problem
+from orchestrator.web.spools import Spools
 from state.clock import of_machine
 from state.store import Store
 
@@ -23,6 +27,16 @@ class Shelf:
         self._made: Plugged | None = None
         self._closed = False
         self._fetches = threading.BoundedSemaphore(FETCHES)
+        self._spools = Spools()
+
+    @property
+    def bench(self) -> Bench:
+        """Where disks are put while files are read from them, and for a while after that; what is there has no name."""
+        written = self._loaded.settings.console.scratch
+        folder = Path(tempfile.gettempdir()) if written is None else self._loaded.path.parent / written.expanduser()
+        if not folder.is_dir():
+            raise Problem(503, "no-scratch", f"[console] scratch: there is no folder {str(folder)!r} to put a disk into")
+        return Bench(folder, self._spools.had)
 
     def plugged(self) -> Plugged:
         """The plugins. What is wrong with one is said to who asks for it."""
@@ -46,6 +60,7 @@ class Shelf:
 
     def close(self) -> None:
         """End the jobs of verifying; each counts as lost then."""
+        self._spools.close()
         with self._lock:
             self._closed = True
             made, self._made = self._made, None

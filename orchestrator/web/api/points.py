@@ -117,7 +117,7 @@ def verifying(ask: Reads, product: Product, point_id: PointId, number: UUID) -> 
 def entries(ask: Operates, product: Product, point_id: PointId, disk: DiskName, path: FilePath = "/") -> dict[str, Any]:
     """What is in a directory of a disk (ext2, ext3, ext4). The whole disk is read from the repository for that."""
     files.assert_path(path)
-    with ask.office.shelf.fetch() as made, files.opened(made, _find(ask, product, point_id), disk, handing.scratch()) as there:
+    with ask.office.shelf.fetch() as made, files.opened(made, _find(ask, product, point_id), disk, ask.office.shelf.bench) as there:
         return {"items": [asdict(entry) for entry in there.entries(path)]}
 
 

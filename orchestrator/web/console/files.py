@@ -46,7 +46,8 @@ def fetched(visit: Acting, sent: Form) -> Response:
 
 def _folder(visit: Visit, owned: Owned, disk: str, path: str) -> model.Folder:
     files.assert_path(path)
-    with visit.counter.office.shelf.fetch() as made, files.opened(made, owned, disk, handing.scratch()) as there:
+    shelf = visit.counter.office.shelf
+    with shelf.fetch() as made, files.opened(made, owned, disk, shelf.bench) as there:
         try:  # a file has nothing in it, not even itself; a link to a directory has what that has
             return model.folder(path, there.entries(path.rstrip("/") + "/."), is_file=False)
         except NoFile:
