@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.demo.actors import SimulatedPool
+from tests.services import sqlite, typist
 
 
 @dataclass(frozen=True)
@@ -33,11 +32,7 @@ def vfo(tmp_path: Path) -> Vfo:
     """Types a command, in a folder of its own, without a terminal."""
 
     def typed(*words: str, **environment: str) -> Answer:
-        done = subprocess.run(
-            [sys.executable, "-m", "orchestrator", *words],
-            capture_output=True, text=True, cwd=tmp_path, stdin=subprocess.DEVNULL, timeout=60, check=False,
-            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "200", **environment},
-        )  # fmt: skip
+        done = typist.run(words, tmp_path, environment)
         return Answer(done.returncode, done.stdout, done.stderr)
 
     return typed
@@ -56,4 +51,5 @@ def configured(tmp_path: Path, pool: dict[str, Any]) -> dict[str, Any]:
     """A configuration for the pool, in the folder where commands are typed."""
     text = f'[pools.lab]\nurl = "{pool["url"]}"\npassword = "{pool["password"]}"\ninsecure = true\npatience = "2s"\n'
     (tmp_path / "vfo.toml").write_text(text)
+    sqlite.database(tmp_path / "vfo.sqlite3")
     return pool

@@ -136,8 +136,9 @@ def test_doctor_finds_a_healthy_pool_healthy(vfo: Vfo, configured: dict[str, Any
 
 def test_doctor_makes_no_database_and_says_when_one_cannot_be_read(vfo: Vfo, configured: dict[str, Any], tmp_path: Path) -> None:
     """It examines; what a database of another version remembers is not known, which is no failure."""
-    assert vfo("doctor", "--json").code == 0
     rows = tmp_path / "vfo.sqlite3"
+    rows.unlink()
+    assert vfo("doctor", "--json").code == 0
     assert not rows.exists()
     rows.touch()
     answer = vfo("doctor", "--json")

@@ -1,8 +1,6 @@
 """Browsers, a served pool for them, and the application in this process for what needs no browser."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,7 +14,7 @@ from orchestrator.actions import users
 from orchestrator.actions.place import Place
 from orchestrator.demo.actors import OtherClient
 from tests.journey.lab import Lab
-from tests.services import programs
+from tests.services import programs, typist
 from tests.web.conftest import PASSWORD, image, make_web, shelf, web
 
 __all__ = ["image", "make_web", "shelf", "web"]
@@ -67,8 +65,7 @@ class Served:
 
     def typed(self, *words: str) -> str:
         """What a command answers that is typed where it is served."""
-        command = [sys.executable, "-m", "orchestrator", *words]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=self.lab.folder, timeout=200, check=False)
+        done = typist.run(words, self.lab.folder, timeout=200)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

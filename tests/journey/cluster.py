@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from state import runs
 from state.run import Run, Status
 from state.store import Store
 from tests.journey.lab import Lab
+from tests.services import typist
 
 SERVICES = '\n[database]\nurl = "{database}"\n[broker]\nurl = "{broker}"\n[metrics]\nport = 0\n'
 SERVING = 2 / 3
@@ -44,8 +44,7 @@ class Shared(Lab):
 
     def typed(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Type a command in the lab's folder."""
-        command = [sys.executable, "-m", "orchestrator", *words]
-        return subprocess.run(command, capture_output=True, text=True, cwd=self.folder, timeout=200, check=False)
+        return typist.run(words, self.folder, timeout=200)
 
     def odd_ports(self) -> list[str]:
         """The ports of which the ledger and the pool do not say the same, or that have lost or promised VFs."""

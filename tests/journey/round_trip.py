@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from state import backups
 from state.backups import Backup
 from tests.journey.lab import Lab, wait_until
 from tests.journey.scenes import Hands, hands
+from tests.services import typist
 from workflows.objects import VM
 
 MIB = 1 << 20
@@ -70,8 +70,7 @@ def configure(lab: Lab) -> None:
 
 def typed(lab: Lab, *words: str) -> tuple[int, str]:
     """Type a command in the lab's folder: its exit code and what it said."""
-    command = [sys.executable, "-m", "orchestrator", *words]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=lab.folder, timeout=900, check=False)
+    done = typist.run(words, lab.folder, timeout=900)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -1,21 +1,19 @@
 """Backups as people meet them: by command, with the daemon in a process of its own, and without it."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 from tests.journey import kills, scenes
 from tests.journey.lab import Lab, wait_until
+from tests.services import typist
 from tests.workflows import checker
 
 
 def typed(lab: Lab, *words: str) -> tuple[int, str]:
     """Type a command in the lab's folder: its exit code and what it said."""
-    command = [sys.executable, "-m", "orchestrator", *words]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=lab.folder, timeout=100, check=False)
+    done = typist.run(words, lab.folder, timeout=100)
     return done.returncode, done.stdout + done.stderr
 
 

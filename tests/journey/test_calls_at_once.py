@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +21,7 @@ from state.run import Status
 from state.store import Store
 from tests.journey import kills, scale
 from tests.journey.lab import Lab, wait_until
+from tests.services import typist
 from workflows import assign
 from workflows.assign import Wish
 from workflows.downtime import When
@@ -78,8 +77,7 @@ def shares(lab: Lab) -> list[int]:
 
 def shown(lab: Lab) -> list[int]:
     """The same, by `vfo cluster status`."""
-    command = [sys.executable, "-m", "orchestrator", "cluster", "status", "--json"]
-    said = subprocess.run(command, cwd=lab.folder, capture_output=True, text=True, check=False, timeout=60)
+    said = typist.run(["cluster", "status", "--json"], lab.folder)
     (pool,) = json.loads(said.stdout)["calls"]
     assert (pool["pool"], pool["at_once"]) == ("lab", AT_ONCE)
     return sorted(pool["processes"].values())

@@ -1,7 +1,6 @@
 """A policy with changed blocks, from the command line to the repository: real daemon, real borg, a real NBD server beside the pool."""
 
 import json
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from orchestrator.simulator import SimulatedPool
 from plugins import streams
 from plugins.composing import COMPOSED
 from tests.plugins.products.kinds import BORG, needed
+from tests.services import typist
 from tests.xapi.nbd_serving import Serving
 
 MIB = 1 << 20
@@ -82,8 +82,7 @@ class Site:
 
     def typed(self, *words: str) -> Any:
         """What a command says as JSON; it must be well."""
-        command = [sys.executable, "-m", "orchestrator", *words, "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=self.folder, timeout=100, check=False)
+        done = typist.run([*words, "--json"], self.folder, timeout=100)
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 

@@ -14,6 +14,7 @@ from state.run import ACTIVE
 from state.store import Store
 from tests.journey import kills
 from tests.journey.lab import Lab, wait_until
+from tests.services import typist
 from workflows import prepare
 
 POOL = ("--hosts", "2", "--vfs", "16", "--vms", "24", "--speed", "0.05")
@@ -23,8 +24,7 @@ DELETED = 3
 
 def vfo(lab: Lab, *words: str, code: int = 0) -> str:
     """What a command says; it ends with that code."""
-    command = [sys.executable, "-m", "orchestrator", *words]
-    done = subprocess.run(command, cwd=lab.folder, capture_output=True, text=True, check=False, timeout=120)
+    done = typist.run(words, lab.folder, timeout=120)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -1,7 +1,5 @@
 import json
 import re
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from orchestrator.config.load import load
 from orchestrator.demo.actors import Process
 from state.store import Store
 from tests.journey.lab import Lab, wait_until
+from tests.services import typist
 from tests.services.rabbit import OwnRabbit
 
 
@@ -58,8 +57,7 @@ def readiness(address: str) -> tuple[int, dict[str, Any]]:
 
 def cluster(lab: Lab) -> dict[str, Any]:
     """What `vfo cluster status --json` says."""
-    command = [sys.executable, "-m", "orchestrator", "cluster", "status", "--json"]
-    done = subprocess.run(command, cwd=lab.folder, capture_output=True, text=True, check=False, timeout=60)
+    done = typist.run(["cluster", "status", "--json"], lab.folder)
     assert done.returncode in (0, 1), done.stderr
     said: dict[str, Any] = json.loads(done.stdout)
     return said

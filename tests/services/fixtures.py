@@ -4,9 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.services import postgres, rabbit
+from tests.services import postgres, rabbit, typist
 from tests.services.postgres import OwnPostgres, Postgres
 from tests.services.rabbit import OwnRabbit, Rabbit
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _typist() -> Iterator[None]:
+    """What types commands is there once a test asks it, and goes at the end."""
+    yield
+    typist.end()
 
 
 @pytest.fixture(scope="session")

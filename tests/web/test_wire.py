@@ -23,6 +23,7 @@ from orchestrator.demo.actors import Process
 from orchestrator.web.server import MOST
 from tests.engine.waiting import until
 from tests.journey.lab import Lab
+from tests.services import typist
 from tests.web.certificates import certificate
 
 PATIENCE = 120.0
@@ -124,8 +125,7 @@ def make_served(tmp_path: Path) -> Iterator[Make]:
         lab, port = Lab(tmp_path), free_port()
         console = f'[console]\nlisten = "127.0.0.1:{port}"\n{more}'
         lab.config.write_text(lab.config.read_text().replace("[console]\nenabled = false\n", console))
-        words = [sys.executable, "-m", "orchestrator", "token", "create", "script", "--scope", "operate"]
-        said = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=PATIENCE)
+        said = typist.run(["token", "create", "script", "--scope", "operate"], tmp_path)
         one = Served(lab, f"{scheme}://127.0.0.1:{port}", said.stdout.strip(), serving(lab), context)
         made.append(one)
         return one
