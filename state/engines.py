@@ -34,7 +34,7 @@ def make(url: str) -> Engine:
         # Connections are as many as threads that use them at once: the product bounds its threads, not its pool.
         engine = sqlalchemy.create_engine(
             parsed,
-            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_serializer=_as_json,
             json_deserializer=orjson.loads,
             pool_size=16,
             max_overflow=-1,
@@ -60,6 +60,10 @@ def _of_kind(url: URL) -> dict[str, Any]:
         return {}
     said = {key: value for key, value in {**postgres.CONNECTING, **postgres.trust(url)}.items() if key not in url.query}
     return {"connect_args": {**said, "autocommit": True, "application_name": url.query.get("application_name", "vfo")}}
+
+
+def _as_json(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 def _without_driver(url: URL) -> str:
