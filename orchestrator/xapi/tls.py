@@ -1,6 +1,7 @@
 """Who is at the other end: verified by the system's authorities, by a CA file, or by the certificate's own fingerprint."""
 
 import contextlib
+import functools
 import hashlib
 import hmac
 import ipaddress
@@ -37,14 +38,27 @@ class Trust:
         self.pins = tuple(pin_of(text) for text in settings.fingerprints)
         self._ca_file = settings.ca_file
         self._insecure = settings.insecure
-        self._named = self._context()
-        self._by_address = self._context()
+        if self._ca_file is not None:
+            self._context()  # a bad file is an error now, not at the first connection
+
+    @functools.cached_property
+    def _named(self) -> ssl.SSLContext:
+        """Made when it is first used: reading the system's authorities takes a pool that has none longer than it takes to ask it."""
+        return self._context()
+
+    @functools.cached_property
+    def _by_address(self) -> ssl.SSLContext:
+        context = self._context()
         if self._ca_file is not None:
             # a host's own certificate seldom names its IP address; the file says which authority may speak for the pool
-            self._by_address.check_hostname = False
+            context.check_hostname = False
+        return context
 
     def _context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=None if self._ca_file is None else str(self._ca_file))
+        if self._ca_file is None and (self.pins or self._insecure):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # nobody's word counts: no authorities are read
+        else:
+            context = ssl.create_default_context(cafile=None if self._ca_file is None else str(self._ca_file))
         if self._ca_file is not None:
             # xapi's certificates lack the key identifiers that the strict profile (default from Python 3.13) asks for
             context.verify_flags &= ~ssl.VERIFY_X509_STRICT
