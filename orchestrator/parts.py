@@ -1,8 +1,11 @@
 """The parts of a process that are to live as long as it does: each a thread, of which it is known whether it died."""
 
+import contextlib
 import logging
+import os
+import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 logger = logging.getLogger(__name__)
 
@@ -42,3 +45,22 @@ class Part:
 def dead(parts: Iterable[Part]) -> list[str]:
     """The names of those that died."""
     return [part.name for part in parts if not part.is_well()]
+
+
+@contextlib.contextmanager
+def asked_to_end(stop: threading.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT ask the process to finish the steps at hand; a second one is not waited for."""
+    once = threading.Event()
+
+    def asked(number: int, _frame: object) -> None:
+        if once.is_set():
+            os._exit(128 + number)
+        once.set()
+        stop.set()
+
+    before = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

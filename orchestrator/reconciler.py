@@ -11,7 +11,6 @@ from orchestrator import reconcile
 from orchestrator.bootstrap import PoolAccess
 from orchestrator.engine.engine import Engine
 from orchestrator.listener.second_looks import SecondLooks
-from orchestrator.metrics import Metrics
 from state import ports, runs
 from state.clock import of_machine
 from state.run import Status
@@ -31,6 +30,8 @@ DEFAULTS = ReclaimPolicy()
 class Reconciler:
     """One pool's. *every*: how often; after a failure it tries again sooner. *is_ours*: whether this process listens to the pool.
 
+    *counted*: told of what was counted of the pool, each time.
+
     *rules*: those that give VMs VFs, with the policy by which their refused runs are looked at again.
 
     Two processes that reconcile at once, while the one takes over from the other, do no harm: a port has one run at a time.
@@ -41,7 +42,7 @@ class Reconciler:
         access: PoolAccess,
         store: Store,
         engine: Engine,
-        metrics: Metrics,
+        counted: Callable[[str, reconcile.Accounts], None],
         every: timedelta,
         is_ours: Callable[[], bool],
         policy: ReclaimPolicy = DEFAULTS,
@@ -50,7 +51,7 @@ class Reconciler:
         self._access = access
         self._store = store
         self._engine = engine
-        self._metrics = metrics
+        self._counted = counted
         self._every = every
         self._is_ours = is_ours
         self._policy = policy
@@ -73,7 +74,7 @@ class Reconciler:
             for promise in self._access.ledger.withdraw_orphans():
                 logger.info("pool %s: kept for nobody any more: %s", self._access.name, promise)
             accounts = reconcile.accounts(self._access.port, self._access.ledger)
-            self._metrics.accounted(self._access.name, accounts)
+            self._counted(self._access.name, accounts)
             reconcile.settle(self._access.name, accounts, self._access.ledger, self._engine.submit, self._retry)
             self._retry_those_at_rest(accounts)
             self._retry_those_of_lost_ports(accounts)

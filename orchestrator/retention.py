@@ -1,4 +1,4 @@
-"""Removes the runs that ended long ago, as `[history] keep` says: by one process at a time, a few at once, so that nobody waits for it."""
+"""Removes the runs and samples of long ago, as `[history] keep` says: by one process, a few at once, so that nobody waits for it."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from state import leases, pruning
+from state import capacity, leases, pruning
 from state.leases import Lease
 from state.pruning import Batch, Mark
 from state.store import Session, Store
@@ -22,6 +22,8 @@ LEASE = "history"
 LASTS = timedelta(minutes=1)
 FIRST, EVERY = timedelta(minutes=1), timedelta(hours=1)
 AT_ONCE = 200
+CHANGES = timedelta(days=2)
+"""How long every sample of VFs is kept; those that are the first of their hour are kept as long as runs."""
 REMEMBERED = frozenset({assign.NAME, disable.NAME, enable.NAME, release.NAME})
 """Their newest run on a VM or a network says what a person or a rule wanted of it last: without it the rule would begin anew."""
 
@@ -49,12 +51,22 @@ class Retention:
     def run(self, stop: threading.Event) -> None:
         """Remove them now and then until *stop* is set; the process that is at it has the lease."""
         pause = FIRST
-        while self._keep is not None and not stop.wait(pause.total_seconds()):
+        while not stop.wait(pause.total_seconds()):
             pause = EVERY
             try:
                 self.prune(stop)
+                self.thin(stop)
             except Exception:  # the database may be away for a moment; what was not removed is at the next time
-                logger.exception("runs that ended long ago could not be removed")
+                logger.exception("what is of long ago could not be removed")
+
+    def thin(self, stop: threading.Event) -> int:
+        """Remove the samples of VFs that are too many, and the old ones; how many. Two processes at it do no harm."""
+        now, total, last = self._clock(), 0, self._at_once
+        hours = None if self._keep is None else now - self._keep
+        while last == self._at_once and not stop.is_set():
+            last = self._store.do(lambda session: capacity.remove(session, changes=now - CHANGES, hours=hours, limit=self._at_once))
+            total += last
+        return total
 
     def prune(self, stop: threading.Event) -> Removed | None:
         """Remove all that is old enough; None when another process is at it, or took over."""

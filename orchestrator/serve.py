@@ -2,8 +2,6 @@
 
 import contextlib
 import logging
-import os
-import signal
 import sys
 import threading
 import time
@@ -12,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from orchestrator import bootstrap, memory, probes, readings, roles, services, step_times
+from orchestrator import bootstrap, memory, parts, probes, readings, roles, services, step_times
 from orchestrator.bootstrap import PoolAccess
 from orchestrator.broker import Broker
 from orchestrator.call_slots import CallSlots
+from orchestrator.capacity import Capacity
 from orchestrator.config.errors import ConfigError
 from orchestrator.config.load import Loaded
 from orchestrator.engine.engine import Engine
@@ -31,6 +30,7 @@ from orchestrator.parts import Part
 from orchestrator.plugged import Plugged
 from orchestrator.presence import Presence
 from orchestrator.readings import ENDED_FRESH, Asked
+from orchestrator.reconcile import Accounts
 from orchestrator.reconciler import Reconciler
 from orchestrator.restores import Reach, Restores
 from orchestrator.retention import Retention
@@ -64,7 +64,7 @@ def serve(loaded: Loaded, named: Collection[Role] = ()) -> int:
     memory.bound()
     stop = threading.Event()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_signals(stop))
+        stack.enter_context(parts.asked_to_end(stop))
         store = bootstrap.store(loaded, upgrade=True)
         stack.callback(store.close)
         broker = bootstrap.broker(loaded)
@@ -75,25 +75,6 @@ def serve(loaded: Loaded, named: Collection[Role] = ()) -> int:
         stack.enter_context(daemon.serving_metrics())
         died = daemon.run(stop)
     return 1 if died else 0
-
-
-@contextlib.contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
-    """SIGTERM and SIGINT ask the daemon to finish the steps at hand; a second one is not waited for."""
-    once = threading.Event()
-
-    def asked(number: int, _frame: object) -> None:
-        if once.is_set():
-            os._exit(128 + number)
-        once.set()
-        stop.set()
-
-    before = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -120,7 +101,7 @@ def _web(loaded: Loaded, mine: Collection[Role]) -> Iterator[Server | None]:
 
 
 class Daemon:
-    """The parts of one process, as its roles have them; for each pool a listener, a reconciler and an upkeep.
+    """The parts of one process, as its roles have them; for each pool a listener, a reconciler, an upkeep and who counts.
 
     Every process has the engine, to publish and to wake runs. Only a worker starts it: the others begin what is to be done and leave
     it to workers, who find it in the rows when no message says it.
@@ -155,6 +136,7 @@ class Daemon:
         listened = pools if Role.LISTENER in self._roles else {}
         self._listeners = {name: self._listener(access) for name, access in listened.items()}
         self._upkeep = {name: self._upkeep_of(access) for name, access in listened.items()}
+        self._capacity = {name: self._capacity_of(access) for name, access in listened.items()}
         self._parts = list(self._made())
         self._metrics.asks = self._asks()
         self._stopping = threading.Event()
@@ -193,6 +175,7 @@ class Daemon:
             yield Part(f"listener {name}", listener.run)
             yield Part(f"reconciler {name}", self._reconciler(self._pools[name]).run)
             yield Part(f"upkeep {name}", self._upkeep[name].run)
+            yield Part(f"capacity {name}", self._capacity[name].run)
         if self._slots is not None:
             yield Part("calls of the pools", self._slots.run)
         if Role.WORKER in self._roles:
@@ -297,12 +280,22 @@ class Daemon:
         self._engine.wake(keys)
         for upkeep in self._upkeep.values():
             upkeep.heard(keys)
+        for capacity in self._capacity.values():
+            capacity.heard(keys)
         if self._web is not None:
             self._web.heard(keys)
 
     def _upkeep_of(self, access: PoolAccess) -> Upkeep:
         mine, settles = self._listeners[access.name].meters, self._settings.reclaim.grace
         return Upkeep(access, self._store, self._engine, self._policy.sriov, lambda: mine.active, settles)
+
+    def _capacity_of(self, access: PoolAccess) -> Capacity:
+        mine = self._listeners[access.name].meters
+        return Capacity(access, self._store, lambda: mine.active, self._metrics.accounted, self._now)
+
+    def _counted(self, pool: str, accounts: Accounts) -> None:
+        self._metrics.accounted(pool, accounts)
+        self._capacity[pool].counted(accounts)
 
     def _scheduler(self) -> Scheduler:
         return Scheduler(
@@ -317,4 +310,4 @@ class Daemon:
         meters = self._listeners[access.name].meters
         every, policy = self._settings.reclaim.every, self._policy.reclaim
         rules = [rule.rule() for rule in self._settings.assign], self._policy
-        return Reconciler(access, self._store, self._engine, self._metrics, every, lambda: meters.active, policy, rules)
+        return Reconciler(access, self._store, self._engine, self._counted, every, lambda: meters.active, policy, rules)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 if TYPE_CHECKING:
     import alembic.config
 
-HEAD = "0011"  # known here so that a database that is up to date is opened without loading alembic
+HEAD = "0012"  # known here so that a database that is up to date is opened without loading alembic
 
 
 def revision(connection: Connection) -> str | None:

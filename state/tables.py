@@ -2,6 +2,7 @@
 
 from state.audit import Audit
 from state.backups import Backup, Pause
+from state.capacity import Sample
 from state.columns import Row
 from state.history import History
 from state.holds import Hold
@@ -22,4 +23,4 @@ from state.written import WrittenRow
 
 METADATA = Row.metadata
 TABLES = (Run, History, LeaseRow, KnownVM, PortRow, LeakHold, Hold, Promise, Backup, Pause, JobRow, Opening, Woken,
-          User, Token, SignIn, Audit, Idempotency, Notice, Telling, WrittenRow)  # fmt: skip
+          User, Token, SignIn, Audit, Idempotency, Notice, Telling, WrittenRow, Sample)  # fmt: skip

@@ -47,7 +47,7 @@ class Place:
         self.client = Client(PoolSettings("lab", pool.url, pool.user, SecretStr(pool.password)))
         self.access = PoolAccess("lab", self.client, PoolPort(self.client), PoolLedger(store, "lab"))
         engine = Engine(store, Broker(), {}, no_world, lambda _: None)
-        self.reconciler = Reconciler(self.access, store, engine, Metrics(), timedelta(minutes=10), lambda: True)
+        self.reconciler = Reconciler(self.access, store, engine, Metrics().accounted, timedelta(minutes=10), lambda: True)
 
     def stuck(self, port: str, held: int) -> UUID:
         """A run that is stuck over so many leaked VFs of the port."""

@@ -184,9 +184,7 @@ class Overtaken(threading.Event):
 def test_nothing_is_removed_where_all_is_kept(store: Store) -> None:
     """Neither by hand nor by itself."""
     run = a_run(store)
-    stop = threading.Event()
     assert prune(store, keep=None) is None
-    Retention(store, None, lambda: NOW).run(stop)
     assert Retention(store, None, lambda: NOW).would_remove() == Removed()
     assert left(store) == {run.id}
     assert timedelta() < EVERY

@@ -78,7 +78,7 @@ class PortLook:
     *logical_PIF* is its uuid; *unplugged*: it is not attached, and neither a reboot nor a failed enabling is the reason.
     *addresses* are the PCI addresses of the VFs of the port's card: for people, they may change with every boot. *dangling* names the VMs
     that use the port and refer to devices that XenAPI does not have. *starting*: the attached VIFs whose VM is just being started on the
-    host: their VFs are reserved and not among the remaining ones any more, but the VM is not resident yet.
+    host: their VFs are reserved and not among the remaining ones any more, but the VM is not resident yet. *network_name*: of its network.
     """
 
     port: str
@@ -99,6 +99,7 @@ class PortLook:
     addresses: tuple[str, ...] = ()
     dangling: tuple[str, ...] = ()
     starting: tuple[User, ...] = ()
+    network_name: str = ""
 
     def taken_by(self, vm: str) -> int:
         """How many VFs of the port the VM (a uuid) holds, or has reserved as it starts."""

@@ -87,6 +87,7 @@ def _look(port: _Port, vf_records: int | None, reading: Reading, at: datetime) -
         name=f"{_host_name(port.host, reading)}/{device}",
         host=host.uuid if host else "",
         network=network.uuid if network else "",
+        network_name=network.name_label if network else "",
         at=at,
         attached=port.attached,
         mode=port.sriov.configuration_mode,

@@ -1,11 +1,11 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from state import history, runs
+from state import capacity, history, runs
 from state.run import Run
 from state.store import Store
 from tests.cli.conftest import Vfo
@@ -30,6 +30,23 @@ def test_vfs_shows_every_port_and_who_has_its_vfs(vfo: Vfo, configured: dict[str
     assert all(row["total"] == row["free"] + len(row["users"]) == 8 for row in rows)
     shown = vfo("vfs").out
     assert all(user["name"] in shown for row in rows for user in row["users"])
+
+
+def test_vfs_over_time_is_told_from_the_rows(vfo: Vfo, configured: dict[str, Any], tmp_path: Path) -> None:
+    """No pool is asked. A length of time without --history is an error."""
+    store, now = Store(f"sqlite:///{tmp_path}/vfo.sqlite3"), datetime.now(UTC)
+    with store.write() as session:
+        for hours in (50, 2):
+            at = now - timedelta(hours=hours)
+            capacity.add(session, "lab", {"n": capacity.Figures("fast", 1, 8, hours)}, now=at, hourly={"n"})
+    store.close()
+    said = vfo("vfs", "--history", "--since", "1d", "--json").json
+    assert [(row["name"], row["used"]) for row in said["items"]] == [("fast", 2)]
+    assert said["counted_since"] < said["items"][0]["at"]
+    shown = vfo("vfs", "--history").out
+    assert "50" in shown
+    assert "7 hours" in shown
+    assert vfo("vfs", "--since", "1d").code == 2
 
 
 def test_runs_lists_what_is_active(vfo: Vfo, configured: dict[str, Any], tmp_path: Path) -> None:

@@ -100,6 +100,7 @@ def test_a_reboot_is_approved_by_who_may(people: People, served: Served) -> None
 PAGES = (
     "/",
     "/vfs",
+    "/vfs?over=1d",
     "/backup",
     "/backup/report",
     "/backup/windows/dark",

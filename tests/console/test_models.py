@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from orchestrator.web.console.models import backups, overview, runs, vfs, vms
+from orchestrator.web.console.models import backups, capacity, overview, runs, vfs, vms
 from state.backups import Backup
 from state.run import Phase, Run, Status
 from workflows.assign import ASSIGN
@@ -182,3 +182,34 @@ def test_a_night_is_drawn_as_bars() -> None:
     night = backups.night({"pool": "lab", "begins": NOW, "closes": NOW + timedelta(hours=8), "slots": [slot, short, missed], "paused": {}})
     assert [(bar.name, bar.x, bar.width) for bar in night.bars] == [("a", 0.0, 25.0), ("b", 50.0, 0.4)]
     assert [one["name"] for one in night.missed] == ["c"]
+
+
+def a_sample(hours: float, used: int, **more: Any) -> dict[str, Any]:
+    row = {"at": NOW + timedelta(hours=hours), "pool": "lab", "network": "n", "name": "fast", "ports": 1, "total": 8, "used": used}
+    return {**row, "free": 8 - used, "promised": 0, "leaked": 0, "broken": 0, **more}
+
+
+def test_a_curve_shows_what_was_counted_and_no_more() -> None:
+    """Steps of the same height are one; where nobody counted there is no line; the same is said in words and as a table."""
+    rows = [a_sample(-12, 2), a_sample(-11, 2), a_sample(0, 6, promised=1, leaked=1)]
+    (story,) = capacity.stories(["lab"], rows, NOW - timedelta(hours=24), NOW + timedelta(hours=1))
+    (curve,) = story.curves
+    assert (curve.kind, curve.name, curve.most) == ("network", "fast", 8)
+    assert curve.used.count("M") == 2
+    assert curve.total.count("M") == 2
+    assert curve.promised.count("M") == curve.lost.count("M") == 1
+    assert curve.said == "7 of 8 VFs in use or promised, 1 leaked or broken; from 2 to 7 in this time"
+    assert {row.figures["used"] for row in curve.rows if row.figures} == {2, 6}
+
+
+def test_a_pool_of_several_networks_has_a_curve_of_its_own() -> None:
+    """The sum comes first; of a pool where nobody counts any more, or ever did, that is said."""
+    rows = [a_sample(-20, 2), a_sample(-20, 3, network="o", name="storage")]
+    some, none = capacity.stories(["lab", "other"], rows, NOW - timedelta(hours=24), NOW)
+    assert [(curve.kind, curve.name, curve.most) for curve in some.curves] == [
+        ("pool", "lab", 16),
+        ("network", "fast", 8),
+        ("network", "storage", 8),
+    ]
+    assert some.curves[0].said == "Never more than 5; nobody counts now."
+    assert [(curve.said, curve.counts) for curve in none.curves] == [("Nobody counted in this time.", False)]

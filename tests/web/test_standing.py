@@ -1,12 +1,14 @@
 """How it all stands, over HTTP: reports, what the doctor finds, the cluster, plugins and products."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from orchestrator.simulator import SimulatedPool
-from tests.web.conftest import Make, Web
+from state import capacity
+from state.capacity import Figures
+from tests.web.conftest import NOON, Make, Web
 
 TABLES = """
 [products.nas]
@@ -80,3 +82,25 @@ def test_plugins_and_products_say_how_they_stand(make_web: Make) -> None:
     assert "there is no such setting" in said["complaints"][0]
     products = {one["name"]: one for one in web.get("/products").json()["items"]}
     assert (products["nas"]["state"], products["nas"]["lists"], products["wrong"]["state"]) == ("ok", True, "failed")
+
+
+def test_how_full_it_was_comes_page_by_page(web: Web) -> None:
+    """Every sample once, oldest first; before anybody has counted it says that, and of nonsense what is wrong with it."""
+    assert web.get("/vfs/history").json() == {"counted_since": None, "items": [], "next": None}
+    with web.store.write() as session:
+        for hour in range(5):
+            found = {"n": Figures("fast", 1, 8, hour, 8 - hour), "o": Figures("slow", 1, 4)}
+            capacity.add(session, "lab", found, now=NOON - timedelta(hours=hour), hourly=set())
+    seen: list[tuple[str, int]] = []
+    after = None
+    while True:
+        answer = web.get("/vfs/history", params={"limit": 3, **({"after": after} if after else {})}).json()
+        seen += [(row["name"], row["used"]) for row in answer["items"]]
+        after = answer["next"]
+        if after is None:
+            break
+    assert seen == [pair for hour in (4, 3, 2, 1, 0) for pair in (("fast", hour), ("slow", 0))]
+    assert len(web.get("/vfs/history?network=o&since=90m").json()["items"]) == 2
+    assert answer["counted_since"] == "2026-11-22T08:00:00Z"
+    for wrong in ("after=x", "after=2026-11-22T08:00:00%0Aa%0Ab", "since=soon", "pool=none", "limit=0"):
+        assert web.get(f"/vfs/history?{wrong}").status_code == 422, wrong

@@ -66,3 +66,27 @@ class Cluster(BaseModel):
     lag: float
     queue: dict[str, Any]
     amiss: list[str]
+
+
+class CapacityRow(BaseModel):
+    """The VFs of all ports of a network from a moment on. *free* counts those *promised*; *broken*: of ports that are not attached."""
+
+    pool: str
+    network: str
+    name: str
+    at: datetime
+    ports: int
+    total: int
+    used: int
+    free: int
+    promised: int
+    leaked: int
+    broken: int
+
+
+class CapacityPage(BaseModel):
+    """Samples, oldest first. *counted_since*: when the first was written; None: none is yet."""
+
+    counted_since: datetime | None
+    items: list[CapacityRow]
+    next: str | None

@@ -6,34 +6,77 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 
 from orchestrator import bootstrap
+from orchestrator.actions import capacity
 from orchestrator.actions import cluster as clusters
 from orchestrator.actions import report as reports
 from orchestrator.web.api.guard import ERRORS, Reads
 from orchestrator.web.api.shapes_backups import Report
-from orchestrator.web.api.shapes_standing import Cluster, Findings
+from orchestrator.web.api.shapes_standing import CapacityPage, Cluster, Findings
+from orchestrator.web.ask import Ask
 from orchestrator.web.problems import Problem
+from state.capacity import Asked
 
 router = APIRouter(tags=["standing"], responses=ERRORS)
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+MOST = 10_000
+Since = Annotated[str, Query(max_length=50, description='A duration ("24h"), or a moment with its zone.')]
+Until = Annotated[datetime | None, Query(description="With its zone; left out: now.")]
 
 
 @router.get("/reports", response_model=Report)
 def report(
     ask: Reads,
-    since: Annotated[str, Query(max_length=50, description='A duration ("24h"), or a moment with its zone.')] = "24h",
-    until: Annotated[datetime | None, Query(description="With its zone; left out: now.")] = None,
+    since: Since = "24h",
+    until: Until = None,
     policy: Annotated[str | None, Query(max_length=100)] = None,
     pool: Annotated[str | None, Query(max_length=200)] = None,
 ) -> dict[str, Any]:
     """What was saved and what was not, per policy and VM, and why."""
+    begins, ends = _between(ask, since, until)
+    return reports.report(ask.desk(pool), reports.Wanted(begins, min(ends, ask.office.clock()), policy, pool))
+
+
+@router.get("/vfs/history", response_model=CapacityPage)
+def history(  # noqa: PLR0913, PLR0917 - one parameter is one option
+    ask: Reads,
+    since: Since = "24h",
+    until: Until = None,
+    pool: Annotated[str | None, Query(max_length=200)] = None,
+    network: Annotated[str | None, Query(max_length=200, description="Only of this one, by its uuid.")] = None,
+    after: Annotated[str | None, Query(max_length=1000, description="The *next* of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST)] = 1000,
+) -> dict[str, Any]:
+    """How many VFs the networks had, and what of them was taken: a sample of each whenever that changed, and every hour; oldest first."""
+    begins, ends = _between(ask, since, until)
+    pools = [access.name for access in ask.office.chosen(pool)]
+    asked = Asked(begins, ends, pools, network, None if after is None else _place(after))
+    items, more = capacity.page(ask.office.store, asked, limit)
+    following = "\n".join([items[-1]["at"].isoformat(), items[-1]["pool"], items[-1]["network"]]) if more else None
+    return {"counted_since": capacity.since(ask.office.store, pools), "items": items, "next": following}
+
+
+def _place(written: str) -> tuple[datetime, str, str]:
+    """Behind which sample a page begins. Raises Problem."""
+    at, *names = written.split("\n")
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or len(names) != 2:
+        raise Problem(422, "bad-cursor", "this is no cursor of a page before: leave it out for the first page")
+    return moment, names[0], names[1]
+
+
+def _between(ask: Ask, since: str, until: datetime | None) -> tuple[datetime, datetime]:
+    """The time that is asked for. Raises Problem and WrongInput."""
     now = ask.office.clock()
     begins, ends = reports.moment(since, now, zoned=True), until or now
     if ends.tzinfo is None:
         raise Problem(422, "no-zone", "until: write it with its zone, as 2026-11-30T00:00:00Z")
     if not EARLIEST <= begins <= ends:
         raise Problem(422, "no-time", f"since {begins.isoformat()} until {ends.isoformat()}: there is nothing between them")
-    return reports.report(ask.desk(pool), reports.Wanted(begins, min(ends, now), policy, pool))
+    return begins, ends
 
 
 @router.get("/pools/{pool}/findings", response_model=Findings)
