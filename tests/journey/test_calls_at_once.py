@@ -19,7 +19,8 @@ from state import standing
 from state.clock import Clock
 from state.run import Status
 from state.store import Store
-from tests.journey import kills, scale
+from tests import scale
+from tests.journey import kills
 from tests.journey.lab import Lab, wait_until
 from tests.services import typist
 from workflows import assign

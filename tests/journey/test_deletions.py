@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from orchestrator.demo.actors import Process
-from tests.journey import scale
+from tests import scale
 from tests.journey.lab import Lab, wait_until
 
 KILLS = scale.of(10, 4)

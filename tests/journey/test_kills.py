@@ -8,7 +8,8 @@ import pytest
 
 from state import runs
 from state.run import Status
-from tests.journey import kills, scale
+from tests import scale
+from tests.journey import kills
 from tests.journey.lab import Lab, wait_until
 from workflows import assign, prepare, release
 from workflows.assign import Wish

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.journey import kills, scale, scenes
+from tests import scale
+from tests.journey import kills, scenes
 from tests.journey.lab import Lab
 from workflows import put_right, release, release_halted
 from workflows.objects import VM

@@ -1,5 +1,6 @@
 """A pool at which the process dies before or after one of its changing calls: the pool itself goes on."""
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 from tests.engine.crashes import Death
@@ -12,19 +13,41 @@ READS_OF_A_RESTORE = {"storages", "most_memory", "made_by", "marked_disks", "imp
 ONLY_READS = {"evacuation_blockers", "accounts"} | READS_OF_A_RESTORE | {name for name in vars(Looking) if not name.startswith("_")}
 
 
-class Dying:
-    """Stands before a pool and counts the calls that change something; dies once, *when* ("before", "after") it comes to the *number*th."""
+@dataclass(frozen=True)
+class Place:
+    """Where a process can die: *when* ("before", "after") it makes the *nth* call of that *name*, *number* being its place among all."""
 
-    def __init__(self, real: Pool, number: int = 0, when: str = "before") -> None:
+    number: int
+    name: str
+    nth: int
+    when: str
+
+    def __str__(self) -> str:
+        return f"{self.when} call {self.number}, {self.name}"
+
+
+def places(called: list[str]) -> list[Place]:
+    """Every place of a run that made these calls."""
+    return [Place(number, name, called[:number].count(name), when) for number, name in enumerate(called, 1) for when in ("before", "after")]
+
+
+class Dying:
+    """Stands before a pool and keeps which calls changed something; dies once at each of the places: *left* are those not come to."""
+
+    def __init__(self, real: Pool, *places: Place) -> None:
         self._real = real
-        self._number = number
-        self._when = when
+        self.left = list(places)
         self.called: list[str] = []
-        self.died = False
 
     def pool(self) -> Pool:
         """The pool as steps see it."""
         return cast("Pool", self)
+
+    def _dies(self, name: str, nth: int, when: str) -> None:
+        for place in self.left:
+            if (place.name, place.nth, place.when) == (name, nth, when):
+                self.left.remove(place)
+                raise Death
 
     def __getattr__(self, name: str) -> Any:
         """The real pool's, counted when it changes something."""
@@ -33,15 +56,11 @@ class Dying:
             return real
 
         def counted(*arguments: Any, **named: Any) -> Any:
+            nth = self.called.count(name) + 1
+            self._dies(name, nth, "before")
             self.called.append(name)
-            strikes = not self.died and len(self.called) == self._number
-            if strikes and self._when == "before":
-                self.died = True
-                raise Death
             result = real(*arguments, **named)
-            if strikes:
-                self.died = True
-                raise Death
+            self._dies(name, nth, "after")
             return result
 
         return counted

@@ -42,7 +42,6 @@ from state.run import ACTIVE, Run, Status
 from tests.engine.crashes import Crash, Death
 from tests.services import sqlite
 from tests.workflows import checker
-from tests.workflows.dying import Dying
 from tests.workflows.products import FakePlugins
 from tests.workflows.transfers import FakeTransfers
 from workflows.catalogue import WORKFLOWS
@@ -269,39 +268,3 @@ def giving_up(workflow: Workflow, step_name: str) -> Workflow:
 
     rows = [dataclasses.replace(step, action=wrapped(step.action)) if step.name == step_name else step for step in workflow.steps]
     return dataclasses.replace(workflow, steps=tuple(rows))
-
-
-def crash_everywhere(
-    make: Callable[[], Stage],
-    request_of: Callable[[Stage], Request],
-    check: Callable[[Stage, Run], None],
-    *,
-    prepare: Callable[[Stage], None] | None = None,
-    run: Callable[[Stage, Request], Run] = Stage.run,
-) -> int:
-    """Let the process die before and after each single XenAPI call that changes something, on a new stage each time; how many places.
-
-    Finer than a crash at every step: it finds the step that notes and acts in one go. *prepare* changes the stage first (a workflow that is
-    given up, a guest that does not listen), *run* takes it to its end. Fails with every place at which *check* did.
-    """
-    whole = make()
-    if prepare:
-        prepare(whole)
-    counting = Dying(whole.port)
-    whole.pool = counting.pool()
-    check(whole, run(whole, request_of(whole)))
-    failed = []
-    for number, name in enumerate(counting.called, 1):
-        for when in ("before", "after"):
-            stage = make()
-            if prepare:
-                prepare(stage)
-            dying = Dying(stage.port, number, when)
-            stage.pool = dying.pool()
-            try:
-                check(stage, run(stage, request_of(stage)))
-                assert dying.died, "nobody died"
-            except Exception as error:  # noqa: BLE001 - told below, with its place
-                failed.append(f"{when} call {number}, {name}: {error}")
-    assert not failed, "\n".join(failed)
-    return 2 * len(counting.called)

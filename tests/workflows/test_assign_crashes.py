@@ -5,7 +5,8 @@ import pytest
 from state.run import Run, Status
 from tests.engine import crashes
 from tests.workflows.assigning import Stages, asking, bare, left_wrong, returning
-from tests.workflows.stage import Stage, crash_everywhere, giving_up
+from tests.workflows.everywhere import crash_everywhere
+from tests.workflows.stage import Stage, giving_up
 from workflows.assign import ASSIGN
 from workflows.outcome import Request
 from workflows.release import RELEASE

@@ -5,8 +5,9 @@ import pytest
 from state.run import Run, Status
 from tests.engine import crashes
 from tests.workflows.backups import Stages
+from tests.workflows.everywhere import crash_everywhere
 from tests.workflows.policies import MODES, ended, line, request, saved, staged
-from tests.workflows.stage import Stage, crash_everywhere, giving_up
+from tests.workflows.stage import Stage, giving_up
 from workflows.back_up import BACK_UP
 from workflows.prepare import PREPARE
 

@@ -12,6 +12,7 @@ from plugins.values import VFFreed, VFLeaked
 from state.run import Run, Status
 from tests.engine import crashes
 from tests.workflows import stage as stages_module
+from tests.workflows.everywhere import crash_everywhere
 from tests.workflows.stage import Stage
 from workflows import reclaim, reclaim_plans
 from workflows.outcome import Request
@@ -442,7 +443,7 @@ def test_a_crash_at_every_undo_leaves_the_port_up_and_nobody_blocked(stages: Sta
 @pytest.mark.parametrize("cure", [RESET, REPLUG])
 def test_a_crash_at_every_call_of_a_cure_changes_nothing(stages: Stages, cure: str) -> None:
     """The process dies before and after each XenAPI call that changes something: the end is the same."""
-    places = stages_module.crash_everywhere(lambda: holder(pool(stages, cure, hosts=1)), for_port, assert_proven)
+    places = crash_everywhere(lambda: holder(pool(stages, cure, hosts=1)), for_port, assert_proven)
     assert places >= 2
 
 

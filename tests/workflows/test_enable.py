@@ -7,8 +7,9 @@ import pytest
 from plugins.errors import GiveUp
 from state.run import Run, Status
 from tests.engine import crashes
+from tests.workflows.everywhere import crash_everywhere
 from tests.workflows.sriov_scene import MARK, Scene
-from tests.workflows.stage import Stage, crash_everywhere
+from tests.workflows.stage import Stage
 from workflows import enable
 from workflows.enable import ENABLE
 from workflows.outcome import Outcome, Wait

@@ -6,7 +6,8 @@ from state.run import Run, Status
 from tests.engine.crashes import Death
 from tests.workflows import backups, policies
 from tests.workflows.backups import Stages
-from tests.workflows.stage import Stage, crash_everywhere
+from tests.workflows.everywhere import crash_everywhere
+from tests.workflows.stage import Stage
 from workflows.outcome import Request
 from workflows.prepare import PREPARE
 from workflows.workflow import Data

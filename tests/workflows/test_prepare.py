@@ -7,7 +7,8 @@ from state.run import Run, Status
 from tests.engine import crashes
 from tests.workflows import backups
 from tests.workflows.backups import Stages
-from tests.workflows.stage import Stage, crash_everywhere
+from tests.workflows.everywhere import crash_everywhere
+from tests.workflows.stage import Stage
 from workflows.prepare import PREPARE
 from workflows.release_backup import RELEASE
 

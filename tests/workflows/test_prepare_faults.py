@@ -8,7 +8,8 @@ from orchestrator.simulator.control import find
 from state.run import Run, Status
 from tests.workflows import backups
 from tests.workflows.backups import Stages
-from tests.workflows.stage import Stage, crash_everywhere, giving_up
+from tests.workflows.everywhere import crash_everywhere
+from tests.workflows.stage import Stage, giving_up
 from workflows.prepare import PREPARE
 
 STEPS = [step.name for step in PREPARE.steps]

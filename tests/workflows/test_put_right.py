@@ -12,7 +12,8 @@ from tests.engine import crashes
 from tests.engine.crashes import Death
 from tests.workflows import backups
 from tests.workflows.backups import Stages
-from tests.workflows.stage import Stage, crash_everywhere
+from tests.workflows.everywhere import crash_everywhere
+from tests.workflows.stage import Stage
 from workflows import backup_snapshots, parking, put_right, recovering
 from workflows.objects import VM
 from workflows.prepare import PREPARE

@@ -9,7 +9,8 @@ from state.run import Status
 from tests.engine import crashes
 from tests.workflows import backups
 from tests.workflows.backups import Stages
-from tests.workflows.stage import Stage, crash_everywhere
+from tests.workflows.everywhere import crash_everywhere
+from tests.workflows.stage import Stage
 from tests.workflows.test_put_right import kept_snapshot, marks, put, ref
 from workflows import parking, put_right, recovering
 from workflows.objects import VIF, VM

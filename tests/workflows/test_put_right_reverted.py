@@ -10,7 +10,8 @@ from state.run import Run, Status
 from tests.engine import crashes
 from tests.workflows import backups
 from tests.workflows.backups import Stages
-from tests.workflows.stage import Stage, crash_everywhere
+from tests.workflows.everywhere import crash_everywhere
+from tests.workflows.stage import Stage
 from workflows import parking, put_right
 from workflows.objects import VIF, VM
 from workflows.outcome import Request

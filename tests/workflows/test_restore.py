@@ -4,8 +4,9 @@ import pytest
 
 from state.run import Run, Status
 from tests.engine import crashes
+from tests.workflows.everywhere import crash_everywhere
 from tests.workflows.restores import Stages, came_back, ended, left, request, staged
-from tests.workflows.stage import Stage, crash_everywhere, giving_up
+from tests.workflows.stage import Stage, giving_up
 from workflows.restore import LOOK_AGAIN, RESTORE
 
 

@@ -9,7 +9,8 @@ import pytest
 from orchestrator.simulator.control import find
 from state.run import Run, Status
 from tests.engine import crashes
-from tests.workflows.stage import Stage, crash_everywhere, giving_up
+from tests.workflows.everywhere import crash_everywhere
+from tests.workflows.stage import Stage, giving_up
 from workflows.outcome import DONE, Need, Outcome, Request, Wait
 from workflows.ports import Pool
 from workflows.tasks import carried_out

@@ -10,8 +10,9 @@ from plugins.values import Needs
 from state.run import Run, Status
 from tests.engine import crashes
 from tests.workflows.backups import Stages
+from tests.workflows.everywhere import crash_everywhere
 from tests.workflows.policies import MODES, ended, request, staged
-from tests.workflows.stage import Stage, crash_everywhere, giving_up
+from tests.workflows.stage import Stage, giving_up
 from workflows import clean_up, leftovers, tracking
 from workflows.back_up import BACK_UP
 from workflows.outcome import Request

@@ -7,8 +7,9 @@ import pytest
 from state.run import Run, Status
 from tests.engine import crashes
 from tests.workflows.backups import meanwhile
+from tests.workflows.everywhere import crash_everywhere
 from tests.workflows.restores import Stages, ended, left, staged
-from tests.workflows.stage import Stage, crash_everywhere, giving_up
+from tests.workflows.stage import Stage, giving_up
 from workflows import clean_up, leftovers, recovering, verify_boot
 from workflows.outcome import Request
 from workflows.verify_boot import VERIFY_BOOT

@@ -1,4 +1,4 @@
-"""How much the journeys take on: enough to find a fault with every change, or all of it where VFO_TEST_LONG=1 asks for that."""
+"""How much tests take on: enough to find a fault with every change, or all of it where VFO_TEST_LONG=1 asks for that."""
 
 import os
 
