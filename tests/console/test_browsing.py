@@ -69,6 +69,7 @@ def test_a_vf_changes_on_an_open_map_without_a_reload(people: People, served: Se
     consents(page, "Give it a VF", "now")
     expect(page.locator("#run .card-head .tag").first).to_have_text("done")
     expect(page.locator(".steps .done")).to_have_count(10)
+    expect(page.locator(".diagram .box.done")).to_have_count(10)
     page.locator("summary", has_text="XenAPI call").first.click()
     expect(page.locator("details[open] .calls .call").first).to_be_visible()
     expect(cells_of(watched, vm)).to_have_count(1)

@@ -7,8 +7,9 @@ from tests.web.conftest import NOON, PASSWORD, Make, Web
 from workflows.outcome import Request
 
 NO_VM = "00000000-0000-0000-0000-000000000000"
-PATHS = ("/", "/overview", "/vfs", "/vfs/map", "/vms", "/runs", "/runs/ffffffff", "/runs/ffffffff/shown", "/live", f"/vms/{NO_VM}",
-         f"/vms/{NO_VM}/assign", "/backup", "/backup/report", "/backup/points", "/backup/point", "/backup/files", "/backup/restore",
+PATHS = ("/", "/overview", "/vfs", "/vfs/map", "/vms", "/runs", "/runs/ffffffff", "/runs/ffffffff/shown", "/runs/ffffffff/calls", "/live",
+         f"/vms/{NO_VM}", f"/vms/{NO_VM}/assign", "/backup", "/backup/report", "/backup/points", "/backup/point", "/backup/files",
+         "/backup/restore",
          "/backup/windows/w", "/backup/windows/w/kept", "/backup/policies/p/run", "/backup/verification", "/backup/verification/shown",
          "/backup/boot", "/pools", "/pools/lab", "/pools/lab/sriov/fast/enable", "/plugins", "/audit", "/audit.csv",
          "/audit.json")  # fmt: skip

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from orchestrator.web.console.models import backups, capacity, overview, runs, vfs, vms
+from orchestrator.web.console.models import backups, capacity, overview, runs, standing, vfs, vms
 from state.backups import Backup
 from state.run import Phase, Run, Status
 from workflows.assign import ASSIGN
@@ -115,9 +115,9 @@ def test_a_snapshot_that_waits_for_its_product_asks_for_no_approval() -> None:
     """Its product lets go of it; only what waits for a person is asked of a person, and only once."""
     run = a_run(status=Status.WAITING)
     run.waits_on = f"approval:{run.id}"
-    assert runs.awaits_approval(run)
-    assert not runs.awaits_approval(Run(**{**run.model_dump(), "workflow": "release-backup"}))
-    assert not runs.awaits_approval(Run(**{**run.model_dump(), "approved_by": "ada"}))
+    assert standing.awaits_approval(run)
+    assert not standing.awaits_approval(Run(**{**run.model_dump(), "workflow": "release-backup"}))
+    assert not standing.awaits_approval(Run(**{**run.model_dump(), "approved_by": "ada"}))
 
 
 def test_steps_stand_as_the_row_says() -> None:
@@ -125,13 +125,13 @@ def test_steps_stand_as_the_row_says() -> None:
     names = [step.name for step in ASSIGN.steps]
 
     def states(**said: Any) -> list[str]:
-        return [one.state for one in runs.shown(a_run(**said), {"history": []}, ASSIGN).steps]
+        return [one.place.state for one in runs.shown(a_run(**said), {"history": []}, ASSIGN).steps]
 
     assert states() == ["later"] * len(names)
     assert states(status=Status.RUNNING, step=names[2])[:4] == ["done", "done", "now", "later"]
     assert states(status=Status.STUCK, step=names[2], due_at=None)[:4] == ["done", "done", "stuck", "later"]
     assert states(status=Status.DONE, step=names[0], due_at=None) == ["done"] + ["skipped"] * (len(names) - 1)
-    assert states(status=Status.UNDONE, step=names[2], due_at=None)[:4] == ["undone"] * 3 + ["later"]
+    assert states(status=Status.UNDONE, phase=Phase.UNDO, step=names[2], due_at=None)[:4] == ["done", "done", "failed", "later"]
 
 
 def test_what_may_be_asked_of_a_run_is_what_its_row_lets() -> None:

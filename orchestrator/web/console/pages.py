@@ -72,7 +72,7 @@ class Pages:
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
-        self._templates.filters.update(iso=iso, utc=utc, day=day, pretty=pretty, capitalize_first=capitalize_first)
+        self._templates.filters.update(iso=iso, utc=utc, clock=clock, day=day, pretty=pretty, capitalize_first=capitalize_first)
         self._versions = {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:12] for path in STATIC.iterdir() if path.is_file()
         }  # fmt: skip
@@ -97,6 +97,11 @@ def iso(moment: datetime) -> str:
 def utc(moment: datetime) -> str:
     """As people read it until their browser has put it in their own zone."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def clock(moment: datetime) -> str:
+    """The time of day alone, where there is little room."""
+    return moment.astimezone(UTC).strftime("%H:%M UTC")
 
 
 def day(moment: datetime) -> str:

@@ -11,6 +11,7 @@ from orchestrator.actions.verbs import Verb
 from orchestrator.views import calls
 from orchestrator.views import runs as view
 from orchestrator.web.console.guards import Acting, PageRoute, Reader, Visit
+from orchestrator.web.console.models import diagram as picture
 from orchestrator.web.console.models import runs as model
 from orchestrator.web.console.pages import go_to
 from orchestrator.web.problems import Problem
@@ -36,6 +37,7 @@ WORDS = {
     "cancel": "Give it up and undo it",
 }
 OUTCOMES = {"done": "good", "finish": "good", "wait": "plan", "stuck": "bad", "refuse": "warn", "retry": "warn", "undone": "warn"}
+OUTCOMES |= {"give up": "warn", "undo failed": "bad"}
 
 
 @router.get("/runs")
@@ -105,8 +107,14 @@ def _shown(visit: Visit, written: str) -> dict[str, Any]:
     with visit.counter.office.store.read() as session:
         run = _found(session, written)
         detail, called = view.detail(session, run), calls.of(session, run)
-    by_entry = {step["entry"]: step for step in called}
-    return {"shown": model.shown(run, detail, WORKFLOWS.get(run.workflow)), "calls": by_entry, "words": WORDS, "tones": OUTCOMES}
+    workflow = WORKFLOWS.get(run.workflow)
+    return {
+        "shown": model.shown(run, detail, workflow),
+        "diagram": picture.drawn(run, detail["history"], workflow) if workflow else None,
+        "calls": {step["entry"]: step for step in called},
+        "words": WORDS,
+        "tones": OUTCOMES,
+    }
 
 
 def _found(session: Session, written: str) -> Run:

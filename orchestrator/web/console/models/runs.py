@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.actions.verbs import Verb
+from orchestrator.web.console.models import standing
+from orchestrator.web.console.models.standing import Place
 from state.run import ACTIVE, Phase, Run, Status
 from state.runs import RETRIABLE
-from workflows.outcome import wake_on_approval
-from workflows.release_backup import NAME as HOLDING
 from workflows.workflow import Workflow
 
 TONES = {
@@ -44,15 +44,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class StepLine:
-    """A step of the table. *state*: done, now, stuck, later, undone, skipped. *message*: the last that was said of it; *at*: when."""
+    """A step of the table, where it stands and where its undo does. *message*: the last that was said of it."""
 
     number: int
     name: str
     summary: str
     undo: str
-    state: str
+    place: Place
+    undone: Place
     message: str = ""
-    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,6 @@ class Shown:
     steps: tuple[StepLine, ...]
     may: tuple[str, ...]
     cancels: bool
-
-
-def awaits_approval(run: Run) -> bool:
-    """Whether it waits for a person's consent. One that holds a snapshot waits for its product, which says so by itself."""
-    asks = run.status is Status.WAITING and run.waits_on == wake_on_approval(run.id)
-    return asks and run.workflow != HOLDING and not run.approved_by
 
 
 def line(run: Run, workflow: Workflow | None) -> Line:
@@ -88,7 +82,7 @@ def line(run: Run, workflow: Workflow | None) -> Line:
         steps=steps,
         updated_at=run.updated_at,
         next_command=run.next_command,
-        awaits_approval=awaits_approval(run),
+        awaits_approval=standing.awaits_approval(run),
     )
 
 
@@ -98,7 +92,7 @@ def _position(run: Run, workflow: Workflow | None) -> int:
 
 def may(run: Run) -> tuple[str, ...]:
     """What may be asked of it: as `state.runs` would let it."""
-    found = [Verb.APPROVE] if awaits_approval(run) else []
+    found = [Verb.APPROVE] if standing.awaits_approval(run) else []
     found += [Verb.RETRY] if run.status in RETRIABLE else []
     open_to_end = run.status in ACTIVE or run.status is Status.STUCK
     found += [Verb.CANCEL] if open_to_end and run.phase is Phase.FORWARD and not run.cancel_requested else []
@@ -117,28 +111,9 @@ def shown(run: Run, detail: Mapping[str, Any], workflow: Workflow | None) -> Sho
 
 
 def _steps(run: Run, history: Sequence[Mapping[str, Any]], workflow: Workflow) -> list[StepLine]:
-    last = {entry["step"]: entry for entry in history}
-    outcomes = {entry["step"]: entry["outcome"] for entry in history if entry["outcome"] in ("done", "finish")}
-    here = workflow.position(run.step) if run.step else None
-    lines = []
-    for index, step in enumerate(workflow.steps):
-        state = _state(run, index, here, recorded=step.name in outcomes)
-        entry = last.get(step.name, {})
-        undo = step.undo.__name__ if step.undo else ""
-        lines.append(StepLine(index + 1, step.name, step.summary, undo, state, entry.get("message", ""), entry.get("at")))
-    return lines
-
-
-def _state(run: Run, index: int, here: int | None, *, recorded: bool) -> str:
-    """Where a step stands, from the row: the run's step is next or at work, or the last one when it has ended."""
-    if run.status is Status.DONE:
-        return "done" if here is None or index <= here else "skipped"
-    if here is None or index > here:
-        return "undone" if recorded and run.phase is Phase.UNDO else "later"
-    if run.status is Status.UNDONE:
-        return "undone"
-    if index < here:
-        return "done"
-    if run.status is Status.STUCK:
-        return "stuck"
-    return "stuck" if run.status is Status.REFUSED else "now"
+    last = {entry["step"]: entry["message"] for entry in history}
+    places = zip(workflow.steps, standing.steps(run, history, workflow), standing.undos(run, history, workflow), strict=True)
+    return [
+        StepLine(number, step.name, step.summary, step.undo.__name__ if step.undo else "", place, undo, last.get(step.name, ""))
+        for number, (step, place, undo) in enumerate(places, 1)
+    ]

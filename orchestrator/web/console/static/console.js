@@ -4,13 +4,16 @@
   var minutes = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
   var day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
   var clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+  var narrow = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
+  var brief = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 
   function tell(root) {
-    var found = root.querySelectorAll ? root.querySelectorAll("time[datetime]:not([data-told])") : [];
+    var found = root.querySelectorAll ? root.querySelectorAll("time[datetime]:not([data-told]), tspan[data-at]:not([data-told])") : [];
     for (var i = 0; i < found.length; i++) {
-      var at = new Date(found[i].getAttribute("datetime"));
+      var drawn = found[i].hasAttribute("data-at");
+      var at = new Date(found[i].getAttribute(drawn ? "data-at" : "datetime"));
       var today = at.toDateString() === new Date().toDateString();
-      found[i].textContent = (today ? clock : at.getSeconds() ? day : minutes).format(at);
+      found[i].textContent = (drawn ? (today || !found[i].hasAttribute("data-day") ? brief : narrow) : today ? clock : at.getSeconds() ? day : minutes).format(at);
       found[i].setAttribute("data-told", "");
     }
   }
