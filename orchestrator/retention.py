@@ -1,4 +1,4 @@
-"""Removes the runs and samples of long ago, as `[history] keep` says: by one process, a few at once, so that nobody waits for it."""
+"""Removes what is old, as `[history]` says: by one process at a time, a few at once, so that nobody waits for it."""
 
 import logging
 import os
@@ -6,11 +6,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from state import capacity, leases, pruning
+from state import audit, capacity, leases, pruning
 from state.leases import Lease
 from state.pruning import Batch, Mark
 from state.store import Session, Store
@@ -30,19 +30,26 @@ REMEMBERED = frozenset({assign.NAME, disable.NAME, enable.NAME, release.NAME})
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """Runs that were removed (or would be) and those of the same age that stay; lines of the catalogue that no run belonged to."""
+    """Runs that were removed (or would be) and those of the same age that stay.
+
+    *lines*: of the catalogue that no run belonged to; *audit*: of who did what.
+    """
 
     runs: int = 0
     kept: int = 0
     lines: int = 0
+    audit: int = 0
 
 
 class Retention:
-    """*keep*: for how long after their end runs are kept; None: for ever."""
+    """*keep*: for how long after their end runs are kept; *audit*: for how long it is known who did what. None: for ever."""
 
-    def __init__(self, store: Store, keep: timedelta | None, clock: Callable[[], datetime], *, at_once: int = AT_ONCE) -> None:
+    def __init__(
+        self, store: Store, keep: timedelta | None, clock: Callable[[], datetime], *, audit: timedelta | None = None, at_once: int = AT_ONCE
+    ) -> None:
         self._store = store
         self._keep = keep
+        self._audit = audit
         self._clock = clock
         self._at_once = at_once
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
@@ -61,46 +68,57 @@ class Retention:
 
     def thin(self, stop: threading.Event) -> int:
         """Remove the samples of VFs that are too many, and the old ones; how many. Two processes at it do no harm."""
-        now, total, last = self._clock(), 0, self._at_once
+        now = self._clock()
         hours = None if self._keep is None else now - self._keep
-        while last == self._at_once and not stop.is_set():
-            last = self._store.do(lambda session: capacity.remove(session, changes=now - CHANGES, hours=hours, limit=self._at_once))
-            total += last
-        return total
+        return self._portions(lambda session: capacity.remove(session, changes=now - CHANGES, hours=hours, limit=self._at_once), stop)
+
+    @property
+    def removes(self) -> bool:
+        """Whether anything grows old at all."""
+        return self._keep is not None or self._audit is not None
 
     def prune(self, stop: threading.Event) -> Removed | None:
         """Remove all that is old enough; None when another process is at it, or took over."""
-        if self._keep is None or not self._store.do(self._has_lease):
+        if not self.removes or not self._store.do(self._has_lease):
             return None
-        before, removed, mark = self._clock() - self._keep, Removed(), None
         try:
-            while not stop.is_set():
-                began = time.monotonic()
-                batch = self._remove(before, mark)
-                if batch is None:
-                    return None
-                removed = Removed(removed.runs + len(batch.runs), removed.kept + batch.kept, removed.lines)
-                mark = batch.mark
-                if mark is None:
-                    removed = Removed(removed.runs, removed.kept, self._lines(before, stop))
-                    break
-                stop.wait(time.monotonic() - began)  # the others have the database for as long as this had it
+            removed = Removed() if self._keep is None else self._runs(self._clock() - self._keep, stop)
+            if removed is not None and self._audit is not None:
+                old = self._clock() - self._audit
+                said = self._portions(lambda session: audit.forget(session, before=old, limit=self._at_once), stop)
+                removed = replace(removed, audit=said)
         finally:
             self._give_back()
-        if removed.runs or removed.lines:
-            logger.info("%d runs that ended before %s were removed, %d are kept", removed.runs, f"{before:%Y-%m-%d %H:%M}", removed.kept)
+        if removed is not None and (removed.runs or removed.lines or removed.audit):
+            logger.info("%d runs were removed, %d of that age are kept; %d lines of the audit", removed.runs, removed.kept, removed.audit)
+        return removed
+
+    def _runs(self, before: datetime, stop: threading.Event) -> Removed | None:
+        removed, mark = Removed(), None
+        while not stop.is_set():
+            began = time.monotonic()
+            batch = self._remove(before, mark)
+            if batch is None:
+                return None
+            removed = Removed(removed.runs + len(batch.runs), removed.kept + batch.kept)
+            mark = batch.mark
+            if mark is None:
+                some = self._portions(lambda session: pruning.remove_lines(session, before=before, limit=self._at_once), stop)
+                return replace(removed, lines=some)
+            stop.wait(time.monotonic() - began)  # the others have the database for as long as this had it
         return removed
 
     def would_remove(self) -> Removed:
         """What `prune` would do, without the lines of which there is no run. Changes nothing."""
-        if self._keep is None:
-            return Removed()
-        before, removed, mark = self._clock() - self._keep, Removed(), None
         with self._store.read() as session:
+            lines = 0 if self._audit is None else audit.older(session, before=self._clock() - self._audit)
+            if self._keep is None:
+                return Removed(audit=lines)
+            before, removed, mark = self._clock() - self._keep, Removed(audit=lines), None
             needed = pruning.needed(session)
             while True:
                 batch = pruning.look(session, before=before, after=mark, limit=self._at_once, needed=needed, remembered=REMEMBERED)
-                removed, mark = Removed(removed.runs + len(batch.runs), removed.kept + batch.kept), batch.mark
+                removed, mark = replace(removed, runs=removed.runs + len(batch.runs), kept=removed.kept + batch.kept), batch.mark
                 if mark is None:
                     return removed
 
@@ -117,10 +135,10 @@ class Retention:
 
         return self._store.do(remove)
 
-    def _lines(self, before: datetime, stop: threading.Event) -> int:
+    def _portions(self, remove: Callable[[Session], int], stop: threading.Event) -> int:
         total, last = 0, self._at_once
         while last == self._at_once and not stop.is_set():
-            last = self._store.do(lambda session: pruning.remove_lines(session, before=before, limit=self._at_once))
+            last = self._store.do(remove)
             total += last
         return total
 

@@ -182,7 +182,8 @@ class Daemon:
             yield Part("jobs that are over", self._plugged.run)
         if Role.SCHEDULER in self._roles:
             yield Part("scheduler", self._scheduler().run)
-            yield Part("retention", Retention(self._store, self._settings.history.keep, self._now).run)
+            kept = self._settings.history
+            yield Part("retention", Retention(self._store, kept.keep, self._now, audit=kept.audit).run)
             if self._settings.notify:
                 yield Part("notify", setup.teller(self._loaded, self._store, self._pools, self._now, self._written).run)
         if self._web is not None:

@@ -1,10 +1,11 @@
-"""Who did what, and what came of it: one line for each act, also for those that were refused. Lines are only ever added."""
+"""Who did what, and what came of it: one line for each act, also for those that were refused. Lines are added, and go when they are old."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, insert
+from sqlalchemy import JSON, Index, delete, func, insert
+from sqlalchemy import select as rows
 from sqlmodel import Field, Session, col, select
 
 from state.columns import SEQ, Row, UtcDateTime, table
@@ -83,3 +84,14 @@ def listed(session: Session, asked: Asked | None = None, *, limit: int = 100) ->
     if asked.before is not None:
         query = query.where(col(Audit.seq) < asked.before)
     return list(session.exec(query.order_by(col(Audit.seq).desc()).limit(limit)))
+
+
+def older(session: Session, *, before: datetime) -> int:
+    """How many lines are that old."""
+    return session.connection().execute(rows(func.count()).select_from(AUDIT).where(AUDIT.c.at < before)).scalar_one()
+
+
+def forget(session: Session, *, before: datetime, limit: int) -> int:
+    """Remove lines that are that old; how many."""
+    old = rows(AUDIT.c.seq).where(AUDIT.c.at < before).order_by(AUDIT.c.at).limit(limit)
+    return len(session.connection().execute(delete(AUDIT).where(AUDIT.c.seq.in_(old)).returning(AUDIT.c.seq)).all())

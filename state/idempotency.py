@@ -56,6 +56,11 @@ def take(session: Session, who: str, key: str, request: str, *, now: datetime) -
     return answered(session, who, key, request, now=now)
 
 
+def forget(session: Session, who: str) -> None:
+    """Nobody is told any more what was answered under this name: it is another's from now on."""
+    session.connection().execute(delete(IDEMPOTENCY).where(IDEMPOTENCY.c.who == who))
+
+
 def keep(session: Session, who: str, key: str, *, status: int, answer: dict[str, Any]) -> None:
     """The answer to what was asked under the key that this transaction has taken; *answer* is plain JSON."""
     mine = (IDEMPOTENCY.c.who == who, IDEMPOTENCY.c.key == key)

@@ -47,9 +47,13 @@ def set_password(session: Session, name: str, hashed: str, *, now: datetime) -> 
     return session.connection().execute(changed).first() is not None
 
 
-def rehash(session: Session, name: str, *, before: str, after: str) -> None:
-    """The same password by today's costs; nothing when it was changed meanwhile."""
-    session.connection().execute(update(USER).where(USER.c.name == name, USER.c.password == before).values(password=after))
+def rehash(session: Session, name: str, *, before: str, after: str) -> bool:
+    """The same password, perhaps by today's costs; False, and nothing, when it was changed meanwhile, or there is no such user any more.
+
+    Until the end of the transaction nobody changes it: whoever does, and ends their sign-ins, finds what this transaction began.
+    """
+    same = update(USER).where(USER.c.name == name, USER.c.password == before).values(password=after).returning(USER.c.name)
+    return session.connection().execute(same).first() is not None
 
 
 def remove(session: Session, name: str) -> bool:

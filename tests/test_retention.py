@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.config.model import History as Settings
 from orchestrator.retention import EVERY, LASTS, LEASE, Removed, Retention
-from state import backups, claims, history, holds, jobs, leases, ports, promises, runs
+from state import audit, backups, claims, history, holds, jobs, leases, ports, promises, runs
 from state.backups import Backup
 from state.claims import Change
 from state.run import ACTIVE, Run, Status
@@ -215,3 +215,15 @@ def test_less_than_a_day_is_refused(written: object) -> None:
     """What a run left in a pool is cleaned up by what is known of the run."""
     with pytest.raises(ValueError, match=r"write a (day|duration)"):
         Settings.model_validate({"keep": written})
+
+
+def test_it_is_known_for_long_who_did_what(store: Store) -> None:
+    """Longer than of runs, a few lines at a time; where runs are kept for ever the audit still grows old."""
+    with store.write() as session:
+        for day in range(10):
+            audit.add(session, audit.Act("ann", "cli", "assign-vf", str(day)), now=START + day * DAYS)
+    retention = Retention(store, None, lambda: NOW, audit=NOW - START - 7 * DAYS, at_once=3)
+    assert retention.would_remove() == retention.prune(threading.Event()) == Removed(audit=7)
+    with store.read() as session:
+        assert [one.thing for one in audit.listed(session)] == ["9", "8", "7"]
+    assert (Settings().audit, Settings.model_validate({"audit": "forever"}).audit) == (400 * DAYS, None)

@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator.actions.failures import WrongInput
 from orchestrator.actions.place import Place
 from orchestrator.actions.users import NAME, WRITE
-from state import audit, tokens
+from state import audit, idempotency, tokens
 from state.audit import Act
 from state.store import Session
 from state.tokens import Token
@@ -29,6 +29,7 @@ def create(at: Place, name: str, scope: str, lasts: timedelta | None) -> tuple[s
         )  # fmt: skip
         if not tokens.add(session, token):
             raise WrongInput(f"token {name!r}: there is one of that name: vfo token revoke {name} ends it")
+        idempotency.forget(session, name)
         audit.add(session, Act(at.by, at.how, "token-create", name, details={"scope": scope}), now=now)
         return row(token)
 

@@ -1,11 +1,14 @@
 """Whether a restore point can be given back: read and compared, looked at by its product, and booted beside."""
 
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
 from orchestrator.actions import restore
 from orchestrator.actions.desk import Desk, Proposal
+from orchestrator.actions.place import Place
 from orchestrator.config.load import Loaded
 from orchestrator.plugged import Plugged
 from orchestrator.restores import Reach, Restores
@@ -13,6 +16,9 @@ from orchestrator.views.points import Owned
 from plugins.errors import GiveUp, RetryLater, SourceError
 from plugins.kit import Job, Result
 from plugins.values import Progress
+from state import audit, jobs
+from state.audit import Act
+from state.store import Store
 from workflows import restore_plans, verify_boot
 
 LOOK_SECONDS = 0.2
@@ -31,6 +37,32 @@ def read(loaded: Loaded, made: Plugged, owned: Owned) -> list[dict[str, Any]]:
     return checks(progress) or [check(CHECKSUMS, progress.message, sound=False), _own(made, owned)]
 
 
+def begun(at: Place, loaded: Loaded, made: Plugged, owned: Owned, number: UUID) -> str:
+    """As `begin`, for somebody: it is written down who wanted it before anything is read. Raises RetryLater; that is written down too."""
+    product, point = owned
+    job, thing, now = made.jobs.id_of(job_name(product), number), f"restore point {product}/{point.id}", at.clock()
+    act = Act(at.by, at.how, "verify", thing, details={"verification": str(number)})
+    if not is_known(at.store, job):
+        at.store.do(lambda session: audit.add(session, act, now=now))
+    try:
+        return begin(loaded, made, owned, number)
+    except RetryLater as error:
+        refused = replace(act, outcome="refused", details={**act.details, "reason": str(error)})
+        at.store.do(lambda session: audit.add(session, refused, now=now))
+        raise
+
+
+def is_known(store: Store, job: str) -> bool:
+    """Whether there is such a job. One that has ended is known for a week."""
+    with store.read() as session:
+        return jobs.get(session, job) is not None
+
+
+def is_sound(found: Sequence[dict[str, Any]]) -> bool:
+    """Whether all checks say so, and there are any."""
+    return bool(found) and all(one["sound"] for one in found)
+
+
 def begin(loaded: Loaded, made: Plugged, owned: Owned, number: UUID) -> str:
     """Begin the same as a job of this process; its id. Asked again with the same *number*, nothing is begun twice. Raises RetryLater."""
     product, point = owned
@@ -41,7 +73,7 @@ def begin(loaded: Loaded, made: Plugged, owned: Owned, number: UUID) -> str:
         done: int = checksums.get("read", 0)
         job.say(read=done, message=f"{product} looks at it")
         found = [checksums, _own(made, owned)]
-        said = "it is sound" if all(one["sound"] for one in found) else "; ".join(one["message"] for one in found if not one["sound"])
+        said = "it is sound" if is_sound(found) else "; ".join(one["message"] for one in found if not one["sound"])
         return Result(point.id, done, message=said, details={"checks": found})
 
     return made.jobs.start(job_name(product), number, work)

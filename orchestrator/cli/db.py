@@ -115,7 +115,7 @@ def prune(
     as_json: AsJson = False,
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
-    """Remove runs that ended long ago with their history, but for those that something still goes by; vfo serve does so every hour."""
+    """Remove runs that ended long ago, but for those that something still goes by, and old lines of the audit; vfo serve does so."""
     import threading
 
     from orchestrator.cli import house, output
@@ -124,19 +124,23 @@ def prune(
     from state.clock import Clock
 
     loaded = house.configuration(config)
-    keep = loaded.settings.history.keep if older_than is None else _kept(older_than)
+    kept = loaded.settings.history
+    keep = kept.keep if older_than is None else _kept(older_than)
     with house.rows(loaded) as store:
-        retention = Retention(store, keep, Clock(store))
-        removed = retention.would_remove() if dry_run or keep is None else retention.prune(threading.Event())
+        retention = Retention(store, keep, Clock(store), audit=kept.audit)
+        removed = retention.would_remove() if dry_run or not retention.removes else retention.prune(threading.Event())
     if removed is None:
         raise NotSo("a process of vfo serve is removing them already")
     if as_json:
-        output.json({"removed": removed.runs, "kept": removed.kept, "dry_run": dry_run})
-    elif keep is None:
-        output.console().print("[history] keep says for ever: nothing is removed; --older-than names another age", markup=False)
+        output.json({"removed": removed.runs, "kept": removed.kept, "audit": removed.audit, "dry_run": dry_run})
+        return
+    would = "would be" if dry_run else "were"
+    if keep is None:
+        output.console().print("[history] keep says for ever: no run is removed; --older-than names another age", markup=False)
     else:
-        would = "would be" if dry_run else "were"
         output.console().print(f"{removed.runs} runs {would} removed, {removed.kept} of that age are kept", markup=False)
+    if removed.audit:
+        output.console().print(f"{removed.audit} lines of the audit {would} removed", markup=False)
 
 
 def _kept(written: str) -> timedelta | None:

@@ -192,6 +192,8 @@ class History(Section):
 
     keep: Annotated[timedelta | None, BeforeValidator(_kept)] = timedelta(days=90)
     """How long runs that have ended, and their lines in `vfo report`, are kept. 0 or "forever": always."""
+    audit: Annotated[timedelta | None, BeforeValidator(_kept)] = timedelta(days=400)
+    """How long it is kept who did what. 0 or "forever": always."""
 
 
 class Config(Section):

@@ -1,5 +1,6 @@
 """How often somebody may try a password: after a few that were wrong they wait, by the name they try and by where they come from."""
 
+import ipaddress
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ class Attempts:
 
     @staticmethod
     def _keys(name: str, address: str) -> list[tuple[tuple[str, str], int]]:
-        return [(("name", name[:200]), FOR_A_NAME), (("address", address), FOR_AN_ADDRESS)]
+        return [(("name", name[:200]), FOR_A_NAME), (("address", _whose(address)), FOR_AN_ADDRESS)]
 
     def _until(self, key: tuple[str, str], limit: int, now: datetime) -> datetime | None:
         """When the oldest of those that are too many is long enough ago."""
@@ -83,3 +84,12 @@ class Attempts:
         gone = [key for key, at in self._wrong.items() if at[-1] <= now - WITHIN] or [next(iter(self._wrong))]
         for key in gone:
             del self._wrong[key]
+
+
+def _whose(address: str) -> str:
+    """Of IPv6 whoever has one address has all of its network, and would else have as many tries, and lines of the audit, as these are."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(ipaddress.IPv6Network((int(found), 64), strict=False)) if found.version == 6 and found.ipv4_mapped is None else address

@@ -90,7 +90,10 @@ def _known(office: Office, name: str, password: str) -> tuple[Principal, str | N
 
 
 def begin(office: Office, principal: Principal, now: datetime, *, rehash: tuple[str, str] | None = None) -> SignedIn:
-    """Sign somebody in who has shown who they are. *rehash*: the hash that fitted, and the password, where it is ours."""
+    """Sign somebody in who has shown who they are. *rehash*: the hash that fitted, and the password, where it is ours.
+
+    Raises `Denied` where the password was changed since.
+    """
     console = office.loaded.settings.console
     session_id, ends_at = secrets.token_urlsafe(32), now + console.session
     row = SignIn(
@@ -101,9 +104,9 @@ def begin(office: Office, principal: Principal, now: datetime, *, rehash: tuple[
     better = office.passwords.better(*rehash) if rehash else None
 
     def write(session: Session) -> None:
+        if rehash and not users.rehash(session, principal.name, before=rehash[0], after=better or rehash[0]):
+            raise Denied("the password was changed a moment ago")
         sign_ins.begin(session, SignIn(**row.model_dump()))
-        if rehash and better:
-            users.rehash(session, principal.name, before=rehash[0], after=better)
         audit.add(session, Act(principal.name, HOW, "sign-in", principal.name), now=now)
 
     office.store.do(write)

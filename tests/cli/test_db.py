@@ -144,12 +144,12 @@ def test_what_is_old_is_removed_by_hand(vfo: Vfo, folder: Path) -> None:
             session.connection().exec_driver_sql(ended, (run.id.hex,))
     store.close()
     assert vfo("db", "prune", "--dry-run").out == "1 runs would be removed, 0 of that age are kept\n"
-    assert vfo("db", "prune", "--older-than", "30d", "--dry-run", "--json").json == {"removed": 2, "kept": 0, "dry_run": True}
-    assert vfo("db", "prune", "--json").json == {"removed": 1, "kept": 0, "dry_run": False}
+    assert vfo("db", "prune", "--older-than", "30d", "--dry-run", "--json").json == {"removed": 2, "kept": 0, "audit": 0, "dry_run": True}
+    assert vfo("db", "prune", "--json").json == {"removed": 1, "kept": 0, "audit": 0, "dry_run": False}
     assert vfo("db", "prune", "--older-than", "30d").out == "1 runs were removed, 0 of that age are kept\n"
     assert vfo("db", "check", "--json").json["rows"]["run"] == 1
     refused = vfo("db", "prune", "--older-than", "soon")
     assert (refused.code, refused.err) == (2, 'vfo: --older-than \'soon\': write a duration such as "30s", "10m", "12h" or "30d"\n')
     with (folder / "vfo.toml").open("a") as file:
         file.write('[history]\nkeep = "forever"\n')
-    assert "nothing is removed" in vfo("db", "prune").out
+    assert "no run is removed" in vfo("db", "prune").out

@@ -1,6 +1,7 @@
 """Restore points over HTTP: what products have, a VM made of one, files out of one, and whether one is sound."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,17 @@ def test_a_restore_point_is_verified(shelf: Callable[..., Web], sha: str, sound:
     assert (ended["state"], ended["sound"]) == ("done", sound)
     assert [(one["check"], one["sound"]) for one in ended["checks"]] == [("checksums", sound), ("product", True)]
     assert [one for one in acts(web) if one[0] == "verify"] == [("verify", "restore point shelf/abc-1", "done")]
+
+
+def test_who_wanted_a_verification_is_written_down_before_it_begins(shelf: Callable[..., Web]) -> None:
+    """What cannot begin now is written down with why, after who wanted it; nothing is kept under the key, so that it can be asked again."""
+    web = shelf()
+    web.office.shelf.plugged().jobs.stop(timedelta())
+    for _ in range(2):
+        said = web.post(f"{ABC_1}/verifications", headers={"Idempotency-Key": "once"})
+        assert (said.status_code, said.json()["code"]) == (503, "busy")
+    outcomes = [outcome for what, _, outcome in acts(web) if what == "verify"]
+    assert outcomes == ["refused", "done"] * 2
 
 
 def test_a_single_file_comes_out(shelf: Callable[..., Web], image: Path) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from argon2 import extract_parameters
 
-from orchestrator.actions import passwords
+from orchestrator.actions import passwords, tokens
 from orchestrator.simulator import SimulatedPool
 from orchestrator.web import headers, sign_in
-from state import audit
+from state import audit, idempotency
 from tests.web.conftest import PASSWORD, Make, Web
 
 
@@ -166,3 +166,13 @@ def test_a_nul_is_refused_before_it_reaches_the_rows(web: Web, path: str) -> Non
     assert web.get(path).status_code == 422
     assert web.post("/assign", {"vms": ["a\0"], "network": "b"}).json()["detail"] == "no name and no text has a NUL"
     assert web.client.post("/login", data={"name": "a\0", "password": "b"}, follow_redirects=False).headers["location"] == "/login"
+
+
+def test_a_token_of_the_same_name_is_another_one(web: Web) -> None:
+    """What was answered under the keys of the one that was revoked is nobody's: a program that begins anew is not told it was done."""
+    for secret in ("1", "2"):
+        tokens.create(web.place, "script", "operate", None)
+        with web.store.write() as session:
+            assert idempotency.take(session, "script", "night", "asked", now=web.now) is None, secret
+            idempotency.keep(session, "script", "night", status=202, answer={"runs": [secret]})
+        tokens.revoke(web.place, "script")

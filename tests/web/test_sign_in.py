@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
 from orchestrator.actions import users
 from orchestrator.simulator import SimulatedPool
@@ -15,6 +16,7 @@ from orchestrator.web.attempts import Attempts
 from orchestrator.web.principal import Scope
 from orchestrator.web.sign_in import Denied, TooMany, Unavailable
 from state import audit
+from state.sign_ins import SignIn
 from tests.web.conftest import NOON, PASSWORD, Make, Web
 
 HOME = "192.0.2.1"
@@ -69,6 +71,30 @@ def test_who_is_no_user_any_more_is_signed_out(web: Web) -> None:
     two = signed(web, password="another long password")
     users.remove(web.place, "ann")
     assert sign_in.signed_in(web.office, two.session_id) is None
+
+
+def test_a_password_that_is_changed_meanwhile_lets_nobody_in(web: Web) -> None:
+    """It was right when it was looked at, and is none of theirs when the session would begin: there is no session."""
+    web.user()
+    known = sign_in._known(web.office, "ann", PASSWORD)
+    assert known is not None
+    principal, hashed = known
+    assert hashed is not None
+    users.set_password(web.place, "ann", "another long password")
+    with pytest.raises(Denied):
+        sign_in.begin(web.office, principal, web.now, rehash=(hashed, PASSWORD))
+    with web.store.read() as session:
+        assert list(session.exec(select(SignIn))) == []
+
+
+def test_all_addresses_of_a_network_are_one() -> None:
+    """Of IPv6: else each would have its own tries. Of IPv4 each counts by itself, however it is written."""
+    tries = Attempts()
+    for number in range(attempts.FOR_AN_ADDRESS):
+        tries.wrong(f"x{number}", f"2001:db8:1:2::{number + 1:x}", NOON)
+    assert tries.wait("ann", "2001:db8:1:2:ffff::1%eth0", NOON) is not None
+    assert tries.wait("ann", "2001:db8:1:3::1", NOON) is None
+    assert tries.wait("ann", "::ffff:192.0.2.1", NOON) is None
 
 
 def test_who_tries_passwords_waits(web: Web) -> None:

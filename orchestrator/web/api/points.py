@@ -1,7 +1,6 @@
 """What products have: restore points, a VM made of one, single files out of one, and whether one can be given back."""
 
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID, uuid4, uuid5
 
@@ -21,9 +20,6 @@ from orchestrator.web.ask import Ask
 from orchestrator.web.problems import Problem
 from plugins.errors import RetryLater
 from plugins.values import Progress
-from state import audit, jobs
-from state.audit import Act
-from state.store import Session
 
 router = APIRouter(tags=["restore points"], responses=ERRORS)
 
@@ -90,16 +86,10 @@ def verified(ask: Operates, product: Product, point_id: PointId) -> Response:
     with ask.written_down("verify", thing):
         made, owned = ask.office.shelf.plugged(), _find(ask, product, point_id)
         try:
-            job = verify.begin(ask.office.loaded, made, owned, number)
+            job = verify.begun(ask.office.place(ask.principal), ask.office.loaded, made, owned, number)
         except RetryLater as error:
             raise Problem(503, "busy", str(error), headers={"Retry-After": "30"}) from None
-
-    def change(session: Session, now: datetime) -> dict[str, Any]:
-        act = Act(ask.principal.name, ask.principal.how, "verify", thing, details={"verification": str(number)})
-        audit.add(session, act, now=now)
-        return _stands(number, made.jobs.look(job))
-
-    return ask.act("verify", thing, change, status=202)
+    return ask.act("verify", thing, lambda _, __: _stands(number, made.jobs.look(job)), status=202)
 
 
 @router.get(POINT + "/verifications/{number}", response_model=VerificationRow)
@@ -107,9 +97,8 @@ def verifying(ask: Reads, product: Product, point_id: PointId, number: UUID) -> 
     """How it stands. What has ended is known for a week."""
     made = ask.office.shelf.plugged()
     job = made.jobs.id_of(verify.job_name(product), number)
-    with ask.office.store.read() as session:
-        if jobs.get(session, job) is None:
-            raise Problem(404, "no-such-verification", f"there is no verification {number} of {_called(product, point_id)}")
+    if not verify.is_known(ask.office.store, job):
+        raise Problem(404, "no-such-verification", f"there is no verification {number} of {_called(product, point_id)}")
     return _stands(number, made.jobs.look(job))
 
 
@@ -158,6 +147,6 @@ def _called(product: str, point_id: str) -> str:
 
 def _stands(number: UUID, progress: Progress) -> dict[str, Any]:
     checks = verify.checks(progress)
-    sound = all(one["sound"] for one in checks) if checks else None
+    sound = verify.is_sound(checks) if checks else None
     names = ("state", "fraction", "read", "message")
     return {"id": number, **{name: getattr(progress, name) for name in names}, "sound": sound, "checks": checks}

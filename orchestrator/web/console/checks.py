@@ -15,8 +15,6 @@ from orchestrator.web.console.guards import Acting, Form, Operator, PageRoute, R
 from orchestrator.web.console.pages import go_to
 from orchestrator.web.problems import Problem
 from plugins.errors import RetryLater
-from state import audit, jobs
-from state.audit import Act
 
 router = APIRouter(route_class=PageRoute)
 
@@ -31,15 +29,10 @@ def begun(visit: Acting, sent: Form) -> Response:
     office, thing, number = visit.counter.office, points.called(said), _number(said)
     with visit.ask.written_down("verify", thing):
         made, owned = office.shelf.plugged(), points.found(visit, said)
-        is_new = not _is_known(visit, made.jobs.id_of(verify.job_name(said["product"]), number))
         try:
-            verify.begin(office.loaded, made, owned, number)
+            verify.begun(office.place(visit.signed.principal), office.loaded, made, owned, number)
         except RetryLater as error:
             raise Problem(503, "busy", str(error)) from None
-    if is_new:
-        who, now = visit.signed.principal, office.clock()
-        act = Act(who.name, who.how, "verify", thing, details={"verification": str(number)})
-        office.store.do(lambda session: audit.add(session, act, now=now))
     return go_to(visit.request, "/backup/verification?" + urlencode(said))
 
 
@@ -81,13 +74,13 @@ def _stands(visit: Visit, said: Mapping[str, str], size: str) -> dict[str, Any]:
     """*size*: the bytes that there are to read, as an address has them."""
     number, jobs_of = _number(said), visit.counter.office.shelf.plugged().jobs
     job = jobs_of.id_of(verify.job_name(said["product"]), number)
-    if not _is_known(visit, job):
+    if not verify.is_known(visit.counter.office.store, job):
         raise Problem(404, "no-such-verification", "There is no such verification: what has ended is forgotten after a week.")
     progress, total = jobs_of.look(job), int(size) if size.isdecimal() and len(size) < 19 else 0
     found = verify.checks(progress)
     percent = 100 if progress.state == "done" else min(99, 100 * progress.read // total) if total else 0
     again = "/backup/verification/shown?" + urlencode({**said, "size": total})
-    return {"progress": progress, "checks": found, "sound": bool(found) and all(one["sound"] for one in found), "total": total,
+    return {"progress": progress, "checks": found, "sound": verify.is_sound(found), "total": total,
             "percent": percent, "again": again, "in_bytes": in_bytes}  # fmt: skip
 
 
@@ -97,8 +90,3 @@ def _number(said: Mapping[str, str]) -> UUID:
         return uuid5(UUID(said["number"]), points.called(said))
     except ValueError:
         raise Problem(404, "no-such-verification", "There is no verification of that number.") from None
-
-
-def _is_known(visit: Visit, job: str) -> bool:
-    with visit.counter.office.store.read() as session:
-        return jobs.get(session, job) is not None
