@@ -7,7 +7,7 @@ import secrets
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.web.looking import Found, Looker
@@ -32,11 +32,24 @@ class Change:
 
 @dataclass(eq=False)
 class _Listener:
-    """*loop* and *queue* of one who listens; None in it ends the stream."""
+    """*loop* and *queue* of one who listens; None in it ends the stream. *joined*: what they have missed, once they are told what comes."""
 
-    loop: asyncio.AbstractEventLoop
-    queue: "asyncio.Queue[Change | None]"
+    last: str | None
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    queue: "asyncio.Queue[Change | None]" = field(default_factory=asyncio.Queue)
     is_over: bool = False
+
+    def __post_init__(self) -> None:
+        self.joined: asyncio.Future[list[Change]] = self.loop.create_future()
+
+    def join(self, missed: list[Change]) -> None:
+        """From any thread."""
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self._join, missed)
+
+    def _join(self, missed: list[Change]) -> None:
+        if not self.joined.done():
+            self.joined.set_result(missed)
 
     def tell(self, found: Sequence[Change | None]) -> None:
         """From any thread."""
@@ -50,6 +63,7 @@ class _Listener:
             if change is None or self.queue.qsize() >= BEHIND:
                 self.is_over = True
                 self.queue.put_nowait(None)
+                self._join([])
             else:
                 self.queue.put_nowait(change)
 
@@ -60,7 +74,8 @@ class Live:
     def __init__(self, store: Store, pools: Sequence[str]) -> None:
         self._pools = tuple(pools)
         self._looker = Looker(store)
-        self._lock = threading.Lock()  # never waited for by an event loop: who has it may wait for the database
+        self._lock = threading.Lock()  # nobody who has it waits for anything
+        self._coming: list[_Listener] = []
         self._listeners: list[_Listener] = []
         self._told: deque[Change] = deque(maxlen=KEPT)
         self._life, self._number = secrets.token_hex(4), 0
@@ -85,9 +100,10 @@ class Live:
         Of what is recorded of runs nothing is left out. Where *last* was told by another process, or too long ago, a "reset" of each pool
         says to look at it anew, and what was recorded of runs may be told again.
         """
-        listener = _Listener(asyncio.get_running_loop(), asyncio.Queue())
+        listener = _Listener(last)
+        self._come(listener)
         try:
-            for change in await asyncio.to_thread(self._join, listener, last):
+            for change in await listener.joined:
                 yield change
             while True:
                 try:
@@ -105,21 +121,16 @@ class Live:
         """End all streams; who comes later is told nothing."""
         self._stop.set()
 
-    def _join(self, listener: _Listener, last: str | None) -> list[Change]:
-        """Add the listener; what it has missed. The thread that looks waits meanwhile, so that nothing falls between the two."""
+    def _come(self, listener: _Listener) -> None:
+        """The thread that looks joins them, so that nothing falls between what they have missed and what they are told."""
         with self._lock:
             if self._stop.is_set():
                 listener.tell([None])
-                return []
-            if self._thread is None:
-                self._looker.begin()
-                self._told.clear()
-            missed = self._missed(last)
-            self._listeners.append(listener)
+                return
+            self._coming.append(listener)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="live", daemon=True)
                 self._thread.start()
-            return missed
 
     def _missed(self, last: str | None) -> list[Change]:
         """As it was told here where that is remembered, from the rows else."""
@@ -141,32 +152,50 @@ class Live:
         return Change(f"{seq}.{self._life}.{self._number}", kind, data)
 
     def _run(self) -> None:
-        while not self._stop.wait(EVERY):
+        has_begun = False
+        while not self._stop.is_set():
             try:
-                with self._lock:
-                    if not self._round():
-                        self._thread = None
-                        return
+                if not has_begun:
+                    self._looker.begin()
+                    self._told.clear()
+                    has_begun = True
+                self._round()
             except Away as error:
                 logger.warning("nobody is told what changes: %s", error)
                 self._stop.wait(AWAY)
             except Exception:
                 logger.exception("what changes cannot be told: all who listen are sent away")
                 break
+            if self._is_left():
+                return
+            self._stop.wait(EVERY)
         with self._lock:
-            for listener in self._listeners:
+            for listener in (*self._listeners, *self._coming):
                 listener.tell([None])
             self._listeners.clear()
+            self._coming.clear()
             self._thread = None
 
-    def _round(self) -> bool:
-        """Look, and tell everybody; False when nobody listens any more."""
+    def _is_left(self) -> bool:
+        """Whether nobody listens any more: then the thread is none from here on."""
         self._listeners = [listener for listener in self._listeners if not listener.is_over]
-        if not self._listeners:
-            return False
+        with self._lock:
+            self._coming = [listener for listener in self._coming if not listener.is_over]
+            if self._listeners or self._coming:
+                return False
+            self._thread = None
+            return True
+
+    def _round(self) -> None:
+        """Look, tell everybody, and join those who came."""
         changes = [self._made(found) for found in self._looker.look()]
         self._told.extend(changes)
         if changes:
             for listener in self._listeners:
                 listener.tell(changes)
-        return True
+        while self._coming:
+            listener = self._coming[0]
+            listener.join(self._missed(listener.last))
+            with self._lock:
+                self._coming.remove(listener)
+            self._listeners.append(listener)

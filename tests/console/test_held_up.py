@@ -2,10 +2,13 @@
 
 import asyncio
 import threading
+from typing import Any
 
 import httpx2
+import pytest
 
 from orchestrator.web.app import create_app
+from orchestrator.web.console import liveness
 from orchestrator.web.console.counter import Counter
 from orchestrator.web.console.glances import Glance
 from orchestrator.web.console.watching import Rows, Watcher
@@ -81,6 +84,36 @@ def test_streams_of_open_pages_end_with_the_office(web: Web) -> None:
         async with asyncio.timeout(PATIENCE):
             async for _ in listener.heard():
                 pass
+        counter.liveness.go(listener)
+
+    carry_out(main())
+
+
+def test_pages_stay_live_after_what_nobody_expected(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told was cut off by a mistake: pages that are open are told to draw anew, and what happens then."""
+    counter: Counter = create_app(web.office).state.console
+    monkeypatch.setattr(liveness, "AGAIN", 0.01)
+    looker, looks = web.office.live._looker, web.office.live._looker.look
+    fails = threading.Event()
+
+    def look() -> Any:
+        if fails.is_set():
+            fails.clear()
+            raise ValueError("a mistake")
+        return looks()
+
+    monkeypatch.setattr(looker, "look", look)
+
+    async def main() -> None:
+        listener = counter.liveness.come(frozenset({"runs"}))
+        heard = listener.heard()
+        async with asyncio.timeout(PATIENCE):
+            while not (await anext(heard)).startswith("event: runs"):
+                pass
+            fails.set()
+            while not (await anext(heard)).startswith("event: runs"):
+                pass
+        assert not fails.is_set()
         counter.liveness.go(listener)
 
     carry_out(main())

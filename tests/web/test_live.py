@@ -1,9 +1,11 @@
 """What is told of changes, to who listens."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -212,9 +214,61 @@ def test_who_is_too_slow_is_let_go(store: Store, live: Live, monkeypatch: pytest
         slow = live.follow(beat=0.01)
         await anext(slow)
         await asyncio.to_thread(record, store, run, *(f"s{number}" for number in range(20)))
-        await asyncio.to_thread(until, lambda: len(live._told) >= 20)
+        await asyncio.to_thread(until, lambda: len(live._told) >= 20 or live._thread is None)
         found = [change async for change in slow if change is not None]
         assert 0 < len(found) <= 20
         assert steps(found) == [f"s{number}" for number in range(len(steps(found)))]
+
+    carry_out(main())
+
+
+class Hanging(Store):
+    """A database that is away for whoever looks, until it is back; *looks*: how many have tried."""
+
+    back = threading.Event()
+
+    def read(self, *args: Any, **more: Any) -> Any:
+        self.back.wait(PATIENCE)
+        return super().read(*args, **more)
+
+
+def test_who_comes_while_the_database_is_away_holds_up_nobody(tmp_path: Path) -> None:
+    """They are joined when it is back, one as all; the loop and its threads have other things to do until then."""
+    store = Hanging(f"sqlite:///{tmp_path / 'vfo.db'}")
+    live = Live(store, ["pool"])
+
+    async def main() -> None:
+        coming = [asyncio.ensure_future(anext(live.follow(beat=0.01))) for _ in range(50)]
+        assert await asyncio.to_thread(lambda: "free") == "free"
+        assert not any(one.done() for one in coming)
+        store.back.set()
+        async with asyncio.timeout(PATIENCE):
+            assert await asyncio.gather(*coming) == [None] * 50
+
+    carry_out(main())
+    live.close()
+    until(lambda: live._thread is None)
+    store.close()
+
+
+def test_all_are_sent_away_by_what_nobody_expected(store: Store, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who listen and those who come; the next who comes is told again."""
+    run = create(store)
+
+    def fail() -> list[Any]:
+        raise ValueError("a mistake")
+
+    async def main() -> None:
+        stream = live.follow(beat=0.01)
+        await anext(stream)
+        with monkeypatch.context() as patched:
+            patched.setattr(live._looker, "look", fail)
+            async with asyncio.timeout(PATIENCE):
+                assert [change async for change in stream if change is not None] == []
+                assert [change async for change in live.follow()] == []
+        again = live.follow(beat=0.01)
+        await anext(again)
+        await asyncio.to_thread(record, store, run, "one")
+        await told(again, at_step("one"))
 
     carry_out(main())

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from typing import cast
@@ -13,9 +14,12 @@ from orchestrator.web.console.watching import Rows, Watcher
 from orchestrator.web.live import Change
 from orchestrator.web.office import Office
 
+log = logging.getLogger(__name__)
+
 RUNS, VFS, OVERVIEW = "runs", "vfs", "overview"
 TOPICS = frozenset({RUNS, VFS, OVERVIEW})
 OF_POOLS = frozenset({VFS, OVERVIEW})
+AGAIN = 1.0  # seconds until what was cut off is followed again
 
 
 class Liveness:
@@ -58,7 +62,22 @@ class Liveness:
         self._listeners.close()
 
     async def _follow(self) -> None:
-        """What changes. A run that goes on may promise VFs, or let them go: the ports of its pool are looked at as well."""
+        """What changes, until nobody looks any more. Where that was cut off, pages are told to draw anew what may have been missed."""
+        while True:
+            try:
+                await self._follow_on()
+            except Exception:
+                log.exception("what changes is not told to pages that are open: it is tried again")
+            if self._office.live.is_closed:
+                return
+            await asyncio.sleep(AGAIN)
+            self._listeners.tell(RUNS, {RUNS: event(RUNS)})
+            self._listeners.tell(OVERVIEW, {OVERVIEW: event(OVERVIEW)})
+            for pool in self._watchers:
+                self._look_anew(pool)
+
+    async def _follow_on(self) -> None:
+        """A run that goes on may promise VFs, or let them go: the ports of its pool are looked at as well."""
         following = cast("AsyncGenerator[Change]", self._office.live.follow())
         async with contextlib.aclosing(following) as changes:
             async for change in changes:
