@@ -63,6 +63,7 @@ COMMANDS = (
     "window plan",
     "policy",
     "policy run",
+    "policy write",
     "recover",
     "report",
     "sriov",

@@ -21,7 +21,7 @@ def forget(world: World, data: Data) -> Outcome:
     """Have the product remove the restore points that the policy keeps no longer; what goes wrong with that fails no backup."""
     plan = world.policy.backups.policies.get(data["policy"])
     if plan is None:
-        return Done("the policy is not in the configuration any more: everything is kept")
+        return Done("the policy is not there any more: everything is kept")
     if plan.keep == Keep():
         return Done("the policy keeps everything")
     window, plugins = world.policy.backups.windows.get(plan.window), services(world).plugins

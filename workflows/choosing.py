@@ -44,7 +44,7 @@ def choose(  # noqa: PLR0913 - what it looks at, and how far it looks
 ) -> Chosen:
     """Look at the whole pool for what these policies mean; *only*: the uuids of the VMs to which it is narrowed.
 
-    A policy that is paused is left out, unless *also_paused*, and one that the configuration does not have any more.
+    A policy that is paused is left out, unless *also_paused*, and one that is not there any more.
     """
     paused = {} if also_paused else catalogue.paused()
     plans = [policy.backups.policies[name] for name in names if name in policy.backups.policies]

@@ -198,10 +198,10 @@ def _not_made(world: World, data: Data, entry: Entry) -> None:
 
 
 def _not_paused(world: World, data: Data, waiting: list[Entry]) -> list[Entry]:
-    """Those who wait, without those whose policy was paused or taken out of the configuration meanwhile."""
+    """Those who wait, without those whose policy was paused or removed meanwhile."""
     paused = services(world).catalogue.paused()
     for name in {one.candidate.policy for one in waiting}:
-        absent = "" if name in world.policy.backups.policies else "not in the configuration any more"
+        absent = "" if name in world.policy.backups.policies else "not there any more"
         if why := paused.get(name) or absent:
             _miss(world, data, [one for one in waiting if one.candidate.policy == name], "missed", f"policy {name} is {why}")
             data["list"] = waiting_list.without(data["list"], [one for one in waiting if one.candidate.policy == name])

@@ -67,6 +67,12 @@ def shown(at: Desk, name: str) -> dict[str, Any]:
     return {**row, "meant": [line for place, found in meant for line in view.meant(place, found)]}
 
 
+def table(at: Desk, name: str) -> dict[str, Any]:
+    """Its table, as it was written. Raises WrongInput."""
+    find(at.loaded, at.policy, name)
+    return writing.table(at, POLICY, name)
+
+
 def write(at: Desk, name: str, table: Mapping[str, Any], *, revision: str | None = None) -> dict[str, Any]:
     """Write a new policy into the rows, or change the one of this *revision*. Raises WrongInput, Outdated."""
     now = at.clock()

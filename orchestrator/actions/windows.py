@@ -60,6 +60,12 @@ def shown(at: Desk, name: str) -> dict[str, Any]:
     return {**row, **writing.origin(at, WINDOW, name), "table": writing.table(at, WINDOW, name)}
 
 
+def table(at: Desk, name: str) -> dict[str, Any]:
+    """Its table, as it was written. Raises WrongInput."""
+    find(at.loaded, at.policy.backups, name)
+    return writing.table(at, WINDOW, name)
+
+
 def write(at: Desk, name: str, table: Mapping[str, Any], *, revision: str | None = None) -> dict[str, Any]:
     """Write a new window into the rows, or change the one of this *revision*. Raises WrongInput, Outdated."""
     now = at.clock()

@@ -1,4 +1,4 @@
-"""`vfo policy`: which VMs are saved, how and when; pausing that, and doing it now."""
+"""`vfo policy`: which VMs are saved, how and when; writing that, pausing it, and doing it now."""
 
 from __future__ import annotations
 
@@ -7,48 +7,108 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, DryRun, PoolName, Wait
+from orchestrator.cli.written import AsToml, File
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from orchestrator.actions.desk import Desk
     from state.store import Store
 
-app = typer.Typer(name="policy", help="Which VMs are saved, how and when; pausing that, and doing it now.", no_args_is_help=True)
+app = typer.Typer(
+    name="policy", help="Which VMs are saved, how and when; writing that, pausing it, and doing it now.", no_args_is_help=True
+)
 
 Name = Annotated[str, typer.Argument(help="The NAME of [policies.NAME].")]
 
 
 @app.command("list")
 def list_(*, as_json: AsJson = False, config: ConfigPath = DEFAULT_CONFIG) -> None:
-    """List the policies: whom each means, its window and product, and whether it is paused."""
+    """List the policies: whom each means, its window and product, where it comes from, and whether it is paused."""
     from orchestrator.actions import policies as action
-    from orchestrator.cli import house, output
+    from orchestrator.cli import house, output, written
 
     with house.desk(config) as desk:
-        rows = action.listed(desk)
+        rows, amiss = action.listed(desk), action.amiss(desk)
     if as_json:
         output.json(rows)
     elif not rows:
-        output.console().print("No table [policies.NAME] is in the configuration: the README shows one.", markup=False)
+        text = "There is no policy: the README shows a table [policies.NAME], and `vfo policy write` writes one without the file."
+        output.console().print(text, markup=False)
     else:
         cells = [
-            [row["name"], row["vms"], row["window"] or "-", row["product"], row["mode"], str(row["priority"]), _pause(row)] for row in rows
-        ]
-        output.table(["policy", "VMs", "window", "product", "mode", "priority", f"paused ({output.zone()})"], cells)
+            [row["name"], row["vms"], row["window"] or "-", row["product"], row["mode"], str(row["priority"]),
+             written.origin(row, desk), _pause(row)]
+            for row in rows
+        ]  # fmt: skip
+        zone = output.zone()
+        output.table(["policy", "VMs", "window", "product", "mode", "priority", f"from ({zone})", f"paused ({zone})"], cells)
+    written.warn("policy", amiss)
 
 
 @app.command()
-def show(name: Name, *, pool: PoolName = None, as_json: AsJson = False, config: ConfigPath = DEFAULT_CONFIG) -> None:
+def show(
+    name: Name, *, as_toml: AsToml = False, pool: PoolName = None, as_json: AsJson = False, config: ConfigPath = DEFAULT_CONFIG
+) -> None:  # fmt: skip
     """Show a policy and the VMs that it means now, the most overdue first."""
     from orchestrator.actions import policies as action
     from orchestrator.cli import house, output
+    from orchestrator.cli.failures import WrongInput
+    from orchestrator.views import toml
 
+    if as_toml and as_json:
+        raise WrongInput("--toml and --json do not go together: each is a form of its own")
     with house.desk(config, pool) as desk:
+        if as_toml:
+            typer.echo(toml.table("policies", name, action.table(desk, name)), nl=False)
+            return
         row = action.shown(desk, name)
     if as_json:
         output.json(row)
     else:
-        _print(row)
+        _print(row, desk)
+
+
+@app.command()
+def write(
+    name: Name,
+    *,
+    file: File,
+    dry_run: DryRun = False,
+    pool: PoolName = None,
+    as_json: AsJson = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Write a policy into the database, or change one that is there; every process takes it up without being started again."""
+    from orchestrator.actions import policies as action
+    from orchestrator.cli import house, output, written
+
+    table = written.table(file, "policies", name)
+    with house.desk(config, pool) as desk:
+        revision = written.revision(desk, "policy", name)
+        if not dry_run:
+            written.say("policy", action.write(desk, name, table, revision=revision), as_json=as_json)
+            return
+        said = action.proposed(desk, name, table, revision=revision)
+    if as_json:
+        output.json(said)
+        return
+    for plan in said["plans"]:
+        output.console().print("\n  ".join([plan["title"], *plan["sentences"]]), markup=False)
+    if said["opens"]:
+        begins = "its window is open: it would begin at once; " if said["open_until"] else ""
+        output.console().print(f"{begins}its window opens next {output.moment(said['opens'])} ({output.zone()})", markup=False)
+    written.would(said)
+
+
+@app.command()
+def remove(name: Name, *, as_json: AsJson = False, config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Remove a policy that was written: nobody is begun by it any more, who is at work goes on, what it saved stays."""
+    from orchestrator.actions import policies as action
+    from orchestrator.cli import house, written
+
+    with house.desk(config) as desk:
+        written.say("policy", action.remove(desk, name), as_json=as_json)
 
 
 @app.command()
@@ -127,8 +187,8 @@ def _pause(row: dict[str, Any]) -> str:
     return f"by {row['paused_by']}, {output.moment(row['paused_at'])}" if row["paused_by"] else "-"
 
 
-def _print(row: dict[str, Any]) -> None:
-    from orchestrator.cli import output
+def _print(row: dict[str, Any], desk: Desk) -> None:
+    from orchestrator.cli import output, written
     from orchestrator.views import timeline
 
     console = output.console()
@@ -137,6 +197,7 @@ def _print(row: dict[str, Any]) -> None:
     )
     kept = ", ".join(f"{count} {name}" for name, count in row["retention"].items()) or "everything"
     hooks = ", ".join(row["hooks"]) or "none"
+    console.print(f"from {written.origin(row, desk)} ({output.zone()})", markup=False)
     console.print(f"window {row['window'] or 'none: only `vfo policy run` begins it'}; kept: {kept}; hooks: {hooks}", markup=False)
     if row["paused_by"]:
         console.print(f"paused {_pause(row)} ({output.zone()})", markup=False)

@@ -1,4 +1,4 @@
-"""`vfo window`: when backups may begin, and how a night would go."""
+"""`vfo window`: when backups may begin, writing that, and how a night would go."""
 
 from __future__ import annotations
 
@@ -8,39 +8,40 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, PoolName
+from orchestrator.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, DryRun, PoolName
+from orchestrator.cli.written import AsToml, File
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from orchestrator.config.load import Loaded
-    from workflows.policies import Backups
+    from orchestrator.actions.desk import Desk
 
-app = typer.Typer(name="window", help="When backups may begin, and how a night would go.", no_args_is_help=True)
+app = typer.Typer(name="window", help="When backups may begin, writing that, and how a night would go.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The NAME of [windows.NAME].")]
-CALENDAR = 100  # openings
-PAST_DAYS = 14
 
 
 @app.command("list")
 def list_(*, as_json: AsJson = False, config: ConfigPath = DEFAULT_CONFIG) -> None:
-    """List the windows: whether each is open, when it opens next, and for which policies."""
-    from orchestrator.cli import output
-    from orchestrator.views import windows as view
+    """List the windows: whether each is open, when it opens next, for which policies, and where it comes from."""
+    from orchestrator.actions import windows as action
+    from orchestrator.cli import house, output, written
 
-    rows = view.listed(_backups(config)[1], _now())
+    with house.desk(config) as desk:
+        rows, amiss = action.listed(desk), action.amiss(desk)
     if as_json:
         output.json(rows)
     elif not rows:
-        output.console().print("No table [windows.NAME] is in the configuration: the README shows one.", markup=False)
+        text = "There is no window: the README shows a table [windows.NAME], and `vfo window write` writes one without the file."
+        output.console().print(text, markup=False)
     else:
         cells = [
             [row["name"], row["schedule"], _lasts(row), row["timezone"], ", ".join(row["policies"]) or "-",
-             f"until {_clock(row['open_until'], row)}" if row["open_until"] else "-", _clock(row["opens"], row)]
+             f"until {_clock(row['open_until'], row)}" if row["open_until"] else "-", _clock(row["opens"], row), written.origin(row, desk)]
             for row in rows
         ]  # fmt: skip
-        output.table(["window", "schedule", "lasts", "zone", "policies", "open", "opens next"], cells)
+        output.table(["window", "schedule", "lasts", "zone", "policies", "open", "opens next", f"from ({output.zone()})"], cells)
+    written.warn("window", amiss)
 
 
 @app.command("next")
@@ -51,10 +52,11 @@ def next_(
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """List the next openings of all windows, soonest first, each by the clock of the window's own zone."""
-    from orchestrator.cli import output
+    from orchestrator.cli import house, output
     from orchestrator.views import windows as view
 
-    rows = view.upcoming(_backups(config)[1].windows.values(), _now(), count)
+    with house.desk(config) as desk:
+        rows = view.upcoming(desk.policy.backups.windows.values(), desk.clock(), count)
     if as_json:
         output.json(rows)
     else:
@@ -67,6 +69,7 @@ def show(
     name: Name,
     *,
     ical: Annotated[bool, typer.Option("--ical", help="Print the next 100 openings for a calendar (RFC 5545).")] = False,
+    as_toml: AsToml = False,
     as_json: AsJson = False,
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
@@ -74,18 +77,61 @@ def show(
     from orchestrator.actions import windows as action
     from orchestrator.cli import house, output
     from orchestrator.cli.failures import WrongInput
+    from orchestrator.views import toml
 
-    if ical and as_json:
-        raise WrongInput("--ical and --json do not go together: each is a form of its own")
-    if ical:
-        sys.stdout.write(action.calendar(*_backups(config), name, _now()))
-        return
+    asked = [word for word, wanted in (("--ical", ical), ("--toml", as_toml), ("--json", as_json)) if wanted]
+    if len(asked) > 1:
+        raise WrongInput(f"{' and '.join(asked)} do not go together: each is a form of its own")
     with house.desk(config) as desk:
+        if ical:
+            sys.stdout.write(action.calendar(desk.loaded, desk.policy.backups, name, desk.clock()))
+            return
+        if as_toml:
+            sys.stdout.write(toml.table("windows", name, action.table(desk, name)))
+            return
         row = action.shown(desk, name)
     if as_json:
         output.json(row)
     else:
-        _print(row)
+        _print(row, desk)
+
+
+@app.command()
+def write(
+    name: Name,
+    *,
+    file: File,
+    dry_run: DryRun = False,
+    pool: PoolName = None,
+    as_json: AsJson = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Write a window into the database, or change one that is there; every process takes it up without being started again."""
+    from orchestrator.actions import windows as action
+    from orchestrator.cli import house, output, written
+
+    table = written.table(file, "windows", name)
+    with house.desk(config, pool) as desk:
+        revision = written.revision(desk, "window", name)
+        if not dry_run:
+            written.say("window", action.write(desk, name, table, revision=revision), as_json=as_json)
+            return
+        said = action.proposed(desk, name, table, revision=revision)
+    if as_json:
+        output.json(said)
+        return
+    _print(said, desk)
+    written.would(said)
+
+
+@app.command()
+def remove(name: Name, *, as_json: AsJson = False, config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Remove a window that was written and that no policy uses."""
+    from orchestrator.actions import windows as action
+    from orchestrator.cli import house, written
+
+    with house.desk(config) as desk:
+        written.say("window", action.remove(desk, name), as_json=as_json)
 
 
 @app.command()
@@ -161,12 +207,13 @@ def _lasts(row: dict[str, Any]) -> str:
     return durations.written(timedelta(seconds=row["duration"]))
 
 
-def _print(row: dict[str, Any]) -> None:
-    from orchestrator.cli import output
+def _print(row: dict[str, Any], desk: Desk) -> None:
+    from orchestrator.cli import output, written
 
     console = output.console()
     limits = ", ".join(f"{name} {'no limit' if count is None else count}" for name, count in row["limits"].items())
     console.print(f"window {row['name']}: {row['schedule']} ({row['timezone']}) for {_lasts(row)}", markup=False)
+    console.print(f"from {written.origin(row, desk)} ({output.zone()})", markup=False)
     console.print(f"policies: {', '.join(row['policies']) or 'none'}; catch_up {row['catch_up']}; at once: {limits}", markup=False)
     if row["blackouts"]:
         console.print(f"not on {', '.join(row['blackouts'])}", markup=False)
@@ -175,17 +222,3 @@ def _print(row: dict[str, Any]) -> None:
     if row["last"]:
         cells = [[_clock(one["opens"], row), one["pool"], one["status"], str(one["run"] or "-")[:8]] for one in row["last"]]
         console.print(output.drawn(["opened", "pool", "what became of it", "run"], cells))
-
-
-def _backups(config: Path) -> tuple[Loaded, Backups]:
-    from orchestrator import bootstrap
-    from orchestrator.cli import house
-
-    loaded = house.configuration(config)
-    return loaded, bootstrap.policy(loaded).backups
-
-
-def _now() -> datetime:
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC)

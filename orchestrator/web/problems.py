@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
-from orchestrator.actions.failures import NotSo, WrongInput
+from orchestrator.actions.failures import NotSo, Outdated, WrongInput, WrongTable
 from orchestrator.config.errors import ConfigError
 from orchestrator.names import WrongName
 from orchestrator.xapi import haste
@@ -77,6 +77,12 @@ def _of_pool(error: PoolError) -> Problem:
     return Problem(503, "pool-away", text, headers={"Retry-After": "10"})
 
 
+def _of_table(error: WrongTable) -> Problem:
+    """With every mistake, for a form that marks each field."""
+    mistakes = [{"key": one.key, "text": one.text} for one in error.mistakes]
+    return Problem(422, "wrong-input", error.text, option=error.option, mistakes=mistakes)
+
+
 def _of_http(error: HTTPException) -> Problem:
     return Problem(error.status_code, CODES.get(error.status_code, "http"), str(error.detail), headers=error.headers)
 
@@ -89,6 +95,8 @@ def _of_shape(error: RequestValidationError) -> Problem:
 
 KNOWN: dict[type[Exception], Callable[[Any], Problem]] = {
     Problem: lambda error: error,
+    WrongTable: _of_table,
+    Outdated: lambda error: Problem(412, "outdated", str(error), revision=error.revision),
     WrongInput: _of_input,
     WrongName: lambda error: Problem(422, "wrong-name", str(error)),
     NotSo: lambda error: Problem(409, "not-so", str(error)),

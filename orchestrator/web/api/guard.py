@@ -114,8 +114,9 @@ class _Tagging:
 
     async def _whole(self) -> None:
         assert self._start is not None  # noqa: S101 - narrows the type: the start came first
-        tag = f'"{base64.urlsafe_b64encode(hashlib.sha256(self._body).digest()[:18]).decode()}"'
         headers = MutableHeaders(scope=self._start)
+        begins = headers.get("etag", "").strip('"')  # the revision that may be changed, where the route says it
+        tag = f'"{begins}{"." * bool(begins)}{base64.urlsafe_b64encode(hashlib.sha256(self._body).digest()[:18]).decode()}"'
         headers["etag"], headers["cache-control"] = tag, "private, no-cache"
         known = {one.strip().removeprefix("W/") for one in self._known.split(",")}
         if tag in known or "*" in known:

@@ -1,4 +1,4 @@
-"""Policies of backups: whom each means, pausing one, and saving its VMs now."""
+"""Policies of backups: whom each means, writing one, pausing one, and saving its VMs now."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,13 +10,15 @@ from fastapi import APIRouter, Path, Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from orchestrator.actions import policies as action
-from orchestrator.web.api.guard import ERRORS, Operates, Reads
-from orchestrator.web.api.shapes_backups import Policies, PolicyDetail, PolicyRunBody, PolicyStands
+from orchestrator.web.api.guard import ERRORS, Administers, Operates, Reads
+from orchestrator.web.api.shapes_policies import Policies, PolicyDetail, PolicyProposal, PolicyRunBody, PolicyStands, Removed, Written
 from orchestrator.web.api.starting import HowAsked, begins, begun
-from orchestrator.web.ask import Ask
+from orchestrator.web.api.writing import OUTDATED, IfMatch, Table, revision, tag, tagged
+from orchestrator.web.ask import Ask, answer
 from orchestrator.web.problems import Problem
 from state import runs
 from state.store import Session
+from state.written import POLICY
 
 router = APIRouter(tags=["policies"], responses=ERRORS)
 
@@ -25,15 +27,51 @@ Name = Annotated[str, Path(max_length=100, description="The NAME of [policies.NA
 
 @router.get("/policies", response_model=Policies)
 def listed(ask: Reads) -> dict[str, Any]:
-    """The policies of the configuration, and which are paused."""
-    return {"items": action.listed(ask.desk())}
+    """The policies of the configuration and of the rows, and which are paused."""
+    desk = ask.desk()
+    return {"items": action.listed(desk), "amiss": action.amiss(desk)}
 
 
 @router.get("/policies/{name}", response_model=PolicyDetail)
-def shown(ask: Reads, name: Name, pool: Annotated[str | None, Query(max_length=200)] = None) -> dict[str, Any]:
+def shown(ask: Reads, name: Name, said: Response, pool: Annotated[str | None, Query(max_length=200)] = None) -> dict[str, Any]:
     """One policy and the VMs that it means now, the most overdue first."""
     _assert_there(ask, name)
-    return action.shown(ask.desk(pool), name)
+    row = action.shown(ask.desk(pool), name)
+    tag(said, row["revision"])
+    return row
+
+
+@router.put("/policies/{name}", response_model=Written, responses=OUTDATED)
+def written(ask: Administers, name: Name, table: Table, if_match: IfMatch = None) -> Response:
+    """Write a policy into the rows, or change the one that If-Match means; all machines take it up. Those of the file are changed there."""
+    desk = ask.desk()
+
+    def change(session: Session, now: datetime) -> dict[str, Any]:
+        return action.set_written(session, desk, name, table, revision=revision(if_match, desk, POLICY, name), now=now)
+
+    return tagged(ask.act("write-policy", f"policy {name}", change))
+
+
+@router.delete("/policies/{name}", response_model=Removed, responses=OUTDATED)
+def removed(ask: Administers, name: Name, if_match: IfMatch = None) -> Response:
+    """Take a policy out of the rows: nobody is begun by it any more, who is at work goes on, what it saved stays. Without If-Match: any."""
+    desk = ask.desk()
+
+    def change(session: Session, now: datetime) -> dict[str, Any]:
+        if desk.in_force.of(POLICY, name) is None:
+            _assert_there(ask, name)
+        return action.set_removed(session, desk, name, revision(if_match, desk, POLICY, name), now=now)
+
+    return ask.act("remove-policy", f"policy {name}", change)
+
+
+@router.post("/policies/{name}/proposal", response_model=PolicyProposal, responses=OUTDATED)
+def proposed(
+    ask: Reads, name: Name, table: Table, if_match: IfMatch = None, pool: Annotated[str | None, Query(max_length=200)] = None
+) -> Response:  # fmt: skip
+    """What a policy of this table would mean and do, and how its window's next opening would go. Nothing is written."""
+    desk = ask.desk(pool)
+    return answer(action.proposed(desk, name, table, revision=revision(if_match, desk, POLICY, name)))
 
 
 @router.post("/policies/{name}/run", **begins("Save its VMs now, within the limits of its window, with no end to be through before."))
