@@ -34,6 +34,7 @@ from state import (
     tokens,
     users,
 )
+from state import written as rows_written
 from state.backups import Backup
 from state.run import Run, Status
 from state.store import Session, Store
@@ -107,6 +108,9 @@ def fill(store: Store) -> dict[str, UUID]:
 def people(session: Session) -> None:
     users.add(session, users.User(name="ann", password="$argon2id$", scope="admin", created_at=START, changed_at=START))
     tokens.add(session, tokens.Token(name="t", digest="ab", scope="read", created_by="ann", created_at=START, expires_at=later(9)))
+    write = rows_written.WrittenRow(kind="policy", name="db", settings={"vms": {"tags": ["ü"]}}, revision=uuid4(), by="ann", at=START)
+    rows_written.take_turn(session, by="ann", now=START)
+    rows_written.put(session, write)
     audit.add(session, audit.Act("ann", "cli", "assign-vf", "VM ü", details={"runs": [1]}), now=START)
 
 
@@ -141,7 +145,7 @@ def test_everything_arrives(database: Callable[[str], Store], tmp_path: Path, so
     assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
     assert exports.read(new, tmp_path / name, now=NOW).rows == moved.rows
     assert moved.rows.items() >= {"backup": 1, "history": 2, "hold": 2, "job": 1, "known_vm": 1, "leak_hold": 1, "opening": 1, "pause": 1,
-                          "port": 1, "promise": 1, "run": 3}.items()  # fmt: skip
+                          "port": 1, "promise": 1, "run": 3, "written": 2}.items()  # fmt: skip
     before, after = everything(old), everything(new)
     for row in before["run"]:
         if row["id"] == ids["at work"]:

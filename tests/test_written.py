@@ -1,7 +1,9 @@
 """Policies and windows that people write into the rows: what holds, what is refused, and what hurts nobody else."""
 
 import logging
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -66,6 +68,13 @@ class Office:
     def desk(self) -> Desk:
         """Where ann asks, as it is now; no pool is looked at."""
         return Desk(self.loaded, self.store, [], "ann", lambda: self.now)
+
+    def scheduler(self) -> Scheduler:
+        """A process of its own, with no lease yet."""
+        rows = InRows(self.loaded, self.store)
+        return Scheduler(
+            self.store, lambda: rows.now().policy.backups, ["lab"], lambda _: None, lease=timedelta(minutes=1), clock=lambda: self.now
+        )  # fmt: skip
 
     @property
     def plans(self) -> list[str]:
@@ -244,11 +253,7 @@ def test_while_the_rows_cannot_be_read_what_was_known_last_holds(office: Office)
 def test_a_scheduler_without_windows_notices_the_first_one(office: Office) -> None:
     """And keeps its opening; when policy and window are gone it looks for nothing."""
     office.configure(FILE.partition("[windows.night]")[0])
-    rows = InRows(office.loaded, office.store)
-    pools = list(office.loaded.pools)
-    scheduler = Scheduler(
-        office.store, lambda: rows.now().policy.backups, pools, lambda _: None, lease=timedelta(minutes=1), clock=lambda: office.now
-    )
+    scheduler = office.scheduler()
     assert scheduler.look() == []
     windows.write(office.desk, "day", DAILY)
     policies.write(office.desk, "db", {**NIGHTLY, "window": "day"})
@@ -265,10 +270,7 @@ def test_what_would_have_opened_while_no_policy_used_the_window_is_nobodys(offic
     """Else a policy written days later would make up for it at once."""
     windows.write(office.desk, "day", {**DAILY, "catch_up": "run-once"})
     said = policies.write(office.desk, "db", {**NIGHTLY, "window": "day"})
-    rows = InRows(office.loaded, office.store)
-    scheduler = Scheduler(
-        office.store, lambda: rows.now().policy.backups, ["lab"], lambda _: None, lease=timedelta(minutes=1), clock=lambda: office.now
-    )
+    scheduler = office.scheduler()
     scheduler.look()
     policies.remove(office.desk, "db", said["revision"])
     scheduler.look()
@@ -279,6 +281,43 @@ def test_what_would_have_opened_while_no_policy_used_the_window_is_nobodys(offic
     assert len(scheduler.look()) == 1
     with office.store.read() as session:
         assert [one.status for one in openings.since(session, NOON) if one.window == "day"] == [openings.RUN]
+
+
+def test_of_two_schedulers_one_keeps_the_first_opening_of_a_new_window(office: Office) -> None:
+    """Each had none before; whichever looks first, and when the first has died, the run is made once."""
+    made = [office.scheduler(), office.scheduler()]
+    assert [scheduler.look() for scheduler in made] == [[], []]
+    windows.write(office.desk, "noon", {"schedule": "0 12 * * *", "duration": "2h"})
+    policies.write(office.desk, "db", {**NIGHTLY, "window": "noon"})
+    first = [len(scheduler.look()) for scheduler in made]
+    office.now += timedelta(minutes=2)
+    assert (first, [len(scheduler.look()) for scheduler in reversed(made)]) == ([1, 0], [0, 0])
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_names_another_never_misses_it(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Somebody removes a window while somebody else writes a policy for it: one of them is told, whoever comes first."""
+    url = sqlite.database(tmp_path / "race.db") if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    store = Store(url)
+    office = Office(tmp_path, store)
+    windows.write(office.desk, "day", DAILY)
+    ready = threading.Barrier(2)
+
+    def told(act: Callable[[Desk], object]) -> bool:
+        desk = office.desk
+        ready.wait(30)
+        try:
+            act(desk)
+        except (NotSo, WrongInput):
+            return True
+        return False
+
+    with ThreadPoolExecutor(2) as both:
+        removing = both.submit(told, lambda desk: windows.remove(desk, "day"))
+        writing = both.submit(told, lambda desk: policies.write(desk, "db", {**NIGHTLY, "window": "day"}))
+        assert [removing.result(60), writing.result(60)].count(True) == 1
+    assert policies.amiss(office.desk) == []
+    store.close()
 
 
 def test_only_rows_of_a_known_kind_are_read(office: Office) -> None:
