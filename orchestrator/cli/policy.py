@@ -38,7 +38,7 @@ def list_(*, as_json: AsJson = False, config: ConfigPath = DEFAULT_CONFIG) -> No
     else:
         cells = [
             [row["name"], row["vms"], row["window"] or "-", row["product"], row["mode"], str(row["priority"]),
-             written.origin(row, desk), _pause(row)]
+             written.origin(row, desk, output.moment), _pause(row)]
             for row in rows
         ]  # fmt: skip
         zone = output.zone()
@@ -197,7 +197,7 @@ def _print(row: dict[str, Any], desk: Desk) -> None:
     )
     kept = ", ".join(f"{count} {name}" for name, count in row["retention"].items()) or "everything"
     hooks = ", ".join(row["hooks"]) or "none"
-    console.print(f"from {written.origin(row, desk)} ({output.zone()})", markup=False)
+    console.print(f"from {written.origin(row, desk, lambda at: f'{output.moment(at)} ({output.zone()})')}", markup=False)
     console.print(f"window {row['window'] or 'none: only `vfo policy run` begins it'}; kept: {kept}; hooks: {hooks}", markup=False)
     if row["paused_by"]:
         console.print(f"paused {_pause(row)} ({output.zone()})", markup=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,10 +38,11 @@ def list_(*, as_json: AsJson = False, config: ConfigPath = DEFAULT_CONFIG) -> No
     else:
         cells = [
             [row["name"], row["schedule"], _lasts(row), row["timezone"], ", ".join(row["policies"]) or "-",
-             f"until {_clock(row['open_until'], row)}" if row["open_until"] else "-", _clock(row["opens"], row), written.origin(row, desk)]
+             f"until {_clock(row['open_until'], row)}" if row["open_until"] else "-", _clock(row["opens"], row),
+             written.origin(row, desk, partial(_clock, row=row))]
             for row in rows
         ]  # fmt: skip
-        output.table(["window", "schedule", "lasts", "zone", "policies", "open", "opens next", f"from ({output.zone()})"], cells)
+        output.table(["window", "schedule", "lasts", "zone", "policies", "open", "opens next", "from"], cells)
     written.warn("window", amiss)
 
 
@@ -213,7 +215,7 @@ def _print(row: dict[str, Any], desk: Desk) -> None:
     console = output.console()
     limits = ", ".join(f"{name} {'no limit' if count is None else count}" for name, count in row["limits"].items())
     console.print(f"window {row['name']}: {row['schedule']} ({row['timezone']}) for {_lasts(row)}", markup=False)
-    console.print(f"from {written.origin(row, desk)} ({output.zone()})", markup=False)
+    console.print(f"from {written.origin(row, desk, partial(_clock, row=row))}", markup=False)
     console.print(f"policies: {', '.join(row['policies']) or 'none'}; catch_up {row['catch_up']}; at once: {limits}", markup=False)
     if row["blackouts"]:
         console.print(f"not on {', '.join(row['blackouts'])}", markup=False)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from orchestrator.actions.desk import Desk
 
@@ -47,15 +48,13 @@ def revision(desk: Desk, kind: str, name: str) -> str | None:
     return one.revision if one is not None else None
 
 
-def origin(row: dict[str, Any], desk: Desk) -> str:
-    """Where it comes from."""
-    from orchestrator.cli import output
-
+def origin(row: dict[str, Any], desk: Desk, moment: Callable[[datetime], str]) -> str:
+    """Where it comes from; *moment*: how moments are written."""
     if row.get("created"):
         return "nowhere: it would be new"
     if row["written_by"] is None:
         return desk.loaded.path.name
-    return f"written by {row['written_by']}, {output.moment(row['written_at'])}"
+    return f"written by {row['written_by']}, {moment(row['written_at'])}"
 
 
 def say(kind: str, said: dict[str, Any], *, as_json: bool) -> None:
