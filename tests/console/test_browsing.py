@@ -189,3 +189,26 @@ def test_a_name_that_is_a_script_is_text(people: People, served: Served) -> None
         expect(page.get_by_text(HOSTILE).first).to_be_visible()
         assert "owned" not in page.title().replace(HOSTILE, "")
         assert page.locator("main b").count() == 0
+
+
+def test_open_pages_of_a_vm_follow_it_and_leave_people_alone(people: People, served: Served) -> None:
+    """A VM that somebody halts elsewhere is halted on its page and in the list; what a person typed, chose and focused stays."""
+    person, vm = people.somebody("operate"), vm_of(served, "web-02")
+    page, listed, pools = person.opens(f"/vms/{vm}"), person.opens("/vms?q=web"), person.opens("/pools")
+    for one in (page, listed, pools):
+        expect(one.locator(".live")).to_have_text("live")
+    page.get_by_label("How").select_option("online")
+    listed.get_by_label("Find").fill("typed")
+    link = listed.get_by_role("link", name="web-02")
+    link.focus()
+    with served.other_client() as client:
+        (ref,) = client.call("VM.get_by_name_label", "web-02")
+        client.call("VM.clean_shutdown", ref)
+    expect(page.locator("#vm-state")).to_have_text("Halted")
+    expect(listed.get_by_role("row", name="web-02")).to_contain_text("Halted")
+    expect(link).to_be_focused()
+    expect(listed.get_by_label("Find")).to_have_value("typed")
+    expect(page.get_by_label("How")).to_have_value("online")
+    with served.other_client() as client:
+        client.call("VM.start", ref, False, False)
+    expect(page.locator("#vm-state")).to_have_text("Running")

@@ -13,6 +13,7 @@ PATHS = ("/", "/overview", "/vfs", "/vfs/map", "/vms", "/runs", "/runs/ffffffff"
          "/backup/windows/w", "/backup/windows/w/kept", "/backup/policies/p/run", "/backup/verification", "/backup/verification/shown",
          "/backup/boot", "/pools", "/pools/lab", "/pools/lab/sriov/fast/enable", "/plugins", "/audit", "/audit.csv",
          "/audit.json")  # fmt: skip
+PIECES = ("/vms/listed", f"/vms/{NO_VM}/now", "/pools/stand")
 ACTS = (
     "/pools/lab/sriov/fast/enable",
     "/runs/ffffffff/cancel",
@@ -54,7 +55,7 @@ def is_cancelled(web: Web, run: Any) -> bool:
 
 def test_nothing_is_shown_to_nobody(web: Web) -> None:
     """Who is not signed in gets the door and nothing else; a piece of a page takes the whole page there."""
-    for path in PATHS:
+    for path in (*PATHS, *PIECES):
         answer = web.client.get(path, follow_redirects=False)
         assert (answer.status_code, answer.headers["location"].partition("?")[0], answer.text) == (303, "/login", ""), path
         piece = web.client.get(path, headers={"HX-Request": "true"}, follow_redirects=False)

@@ -63,7 +63,7 @@ def test_who_watches_a_pool_goes_on_after_a_look_that_failed() -> None:
             raise Away("the database is away")
         return [{"look": looks[0]}]
 
-    def tell(_: Rows, after: Rows) -> None:
+    def tell(_: Rows | None, after: Rows) -> None:
         told.append(after)
         if len(told) == 1:
             raise RuntimeError("it cannot be drawn")

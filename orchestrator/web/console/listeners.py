@@ -89,6 +89,12 @@ class Listeners:
         with self._lock:
             return bool(self._all)
 
+    @property
+    def topics(self) -> frozenset[str]:
+        """What somebody listens to."""
+        with self._lock:
+            return self._topics
+
     def close(self) -> None:
         """Nobody any more."""
         with self._lock:

@@ -10,11 +10,13 @@ from orchestrator.web.console.liveness import Liveness
 
 router = APIRouter(route_class=PageRoute)
 
+MOST = 10  # topics of a page
+
 
 @router.get("/live")
 async def live(visit: Reader, topics: str = "", mark: str = "") -> StreamingResponse:
-    """What happens about these topics (runs, vfs, overview), for as long as the page is open."""
-    wanted = frozenset(topics.split(","))
+    """What happens about these topics (runs, vfs, overview, vms, pools, backup, vm:UUID), for as long as the page is open."""
+    wanted = frozenset(topics.split(",")[:MOST])
     return StreamingResponse(
         _told(visit.counter.liveness, wanted, mark),
         media_type="text/event-stream",

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,6 +49,7 @@ class Page:
         self.csrf = signed.csrf if signed else ""
         self.who = signed.principal.name if signed else ""
         self.scope_words = SCOPES[signed.principal.scope] if signed else ""
+        self.is_piece = "hx-request" in request.headers
         self.may_operate = signed is not None and signed.principal.scope.covers(Scope.OPERATE)
         self.navigation = [
             Entry(text, href, icon, is_here=_is_under(request.url.path, href))
@@ -72,7 +74,7 @@ class Pages:
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
-        self._templates.filters.update(iso=iso, utc=utc, clock=clock, day=day, pretty=pretty, capitalize_first=capitalize_first)
+        self._templates.filters.update(iso=iso, utc=utc, clock=clock, day=day, mark=mark, pretty=pretty, capitalize_first=capitalize_first)
         self._versions = {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:12] for path in STATIC.iterdir() if path.is_file()
         }  # fmt: skip
@@ -107,6 +109,11 @@ def clock(moment: datetime) -> str:
 def day(moment: datetime) -> str:
     """The day, as people read it."""
     return f"{moment:%a %d %b}"
+
+
+def mark(text: str) -> str:
+    """Another one for another text: by it a page that is open knows what of it has changed."""
+    return f"{zlib.crc32(text.encode()):08x}"
 
 
 def pretty(value: Any) -> str:

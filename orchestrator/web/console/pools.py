@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from orchestrator import bootstrap
 from orchestrator.actions import sriov
 from orchestrator.actions.desk import Desk, Proposal
-from orchestrator.web.console.guards import Acting, Operator, PageRoute, Reader
+from orchestrator.web.console.guards import Acting, Operator, PageRoute, Reader, Visit
 from orchestrator.web.problems import Problem
 from workflows.ports import PoolError
 
@@ -22,10 +22,20 @@ LEVELS = {"ok": "good", "warn": "warn", "warning": "warn", "fail": "bad", "error
 @router.get("/pools")
 def listed(visit: Reader) -> Response:
     """Each pool: what is wanted of it and how its ports stand. The pools are asked."""
+    return visit.page("pools.html", **_all(visit))
+
+
+@router.get("/pools/stand")
+def piece(visit: Reader) -> Response:
+    """What of it changes, for a page that is open."""
+    return visit.page("_pools.html", **_all(visit))
+
+
+def _all(visit: Visit) -> dict[str, Any]:
     at = visit.desk()
     with ThreadPoolExecutor(len(at.pools), "how pools stand") as asking:  # two that are silent are waited for once
         pools = list(asking.map(lambda name: _stands(at, name), sorted(access.name for access in at.pools)))
-    return visit.page("pools.html", pools=pools, wanted=bool(at.policy.sriov))
+    return {"pools": pools, "wanted": bool(at.policy.sriov)}
 
 
 @router.get("/pools/{pool}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Response
 from orchestrator import names
 from orchestrator.actions import assign, backup, release
 from orchestrator.actions.desk import Desk, Proposal
-from orchestrator.web.console.guards import Acting, Form, Operator, PageRoute, Reader
+from orchestrator.web.console.guards import Acting, Form, Operator, PageRoute, Reader, Visit
 from orchestrator.web.console.models import runs as lines
 from orchestrator.web.console.models import vms as model
 from orchestrator.web.problems import Problem
@@ -31,17 +31,44 @@ Number = Annotated[int, Query(ge=1, le=1_000_000)]
 @router.get("/vms")
 def listed(visit: Reader, q: str = "", has: str = "", page: Number = 1) -> Response:
     """The VMs whose name, tag or uuid has *q* in it, a page of them."""
+    return visit.page("vms.html", **_found(visit, q, has, page))
+
+
+@router.get("/vms/listed")
+def found(visit: Reader, q: str = "", has: str = "", page: Number = 1) -> Response:
+    """The list alone, for a page that is open."""
+    return visit.page("_vms.html", **_found(visit, q, has, page))
+
+
+def _found(visit: Visit, q: str, has: str, page: int) -> dict[str, Any]:
     query, has = q.strip()[:200], "vf" if has == "vf" else ""
-    found, problems = visit.counter.sights.vms()
-    some = model.paged(model.listed(found, query, has), page)
+    seen, problems = visit.counter.sights.vms()
+    some = model.paged(model.listed(seen, query, has), page)
     shown = model.Page([model.line(pool, vm) for pool, vm in some.items], some.number, some.last, some.total)
-    turn = "/vms?" + urlencode({"q": query, "has": has}) + "&page="
-    return visit.page("vms.html", listed=shown, query=query, has=has, turn=turn, problems=problems)
+    here = "?" + urlencode({"q": query, "has": has})
+    turn = f"/vms{here}&page="
+    return {"listed": shown, "query": query, "has": has, "turn": turn, "here": f"{here}&page={page}", "problems": problems}
 
 
 @router.get("/vms/{uuid}")
 def one(visit: Reader, uuid: UUID) -> Response:
     """One VM: what it holds, what holds it back, and what may be done with it."""
+    seen = _seen(visit, uuid)
+    networks = model.networks(visit.counter.sights.networks(seen["line"].pool))
+    return visit.page("vm.html", **seen, networks=networks, modes=MODES)
+
+
+@router.get("/vms/{uuid}/now")
+def now(visit: Reader, uuid: UUID) -> Response:
+    """What of it changes, for a page that is open. Of one that is gone that is said."""
+    try:
+        return visit.page("_vm_now.html", **_seen(visit, uuid))
+    except Problem:
+        return visit.page("_vm_gone.html")
+
+
+def _seen(visit: Visit, uuid: UUID) -> dict[str, Any]:
+    """The VM as it is now, and the runs about it. Raises Problem."""
     try:
         port, vm = names.vm(visit.desk().ports, str(uuid))
     except names.WrongName as error:
@@ -49,15 +76,12 @@ def one(visit: Reader, uuid: UUID) -> Response:
     with visit.counter.office.store.read() as session:
         asked = Asked(frozenset(Status), port.name, subject=f"vm:{vm.uuid}")
         about, _ = pages.runs(session, asked, before=None, limit=LATELY)
-    return visit.page(
-        "vm.html",
-        vm=vm,
-        line=model.line(port.name, vm),
-        runs=[lines.line(run, WORKFLOWS.get(run.workflow)) for run in about],
-        networks=model.networks(visit.counter.sights.networks(port.name)),
-        moments=model.moments(visit.counter.office.loaded.settings.maintenance),
-        modes=MODES,
-    )
+    return {
+        "vm": vm,
+        "line": model.line(port.name, vm),
+        "runs": [lines.line(run, WORKFLOWS.get(run.workflow)) for run in about],
+        "moments": model.moments(visit.counter.office.loaded.settings.maintenance),
+    }
 
 
 @dataclass(frozen=True, slots=True)

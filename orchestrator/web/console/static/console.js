@@ -1,4 +1,4 @@
-/* Times in the viewer's zone, the VFs of one VM lit together, and whether what is seen is live. Nothing else needs a script of ours. */
+/* Times in the viewer's zone, the VFs of one VM lit together, what changes without disturbing anybody, and whether it is live. Nothing else needs a script of ours. */
 (function () {
   "use strict";
   var minutes = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
@@ -39,6 +39,25 @@
     });
   }
 
+  /* A piece of a page is put in where it is another one, unless somebody is at a form in it; what they unfolded stays so. */
+  function isInUse(piece) {
+    var at = document.activeElement;
+    return piece.querySelector("form[data-touched]") !== null || (piece.contains(at) && at.closest("form") !== null);
+  }
+  function putIn(event) {
+    var old = event.detail.target, fresh = event.detail.fragment.querySelector("[data-mark]");
+    if (!fresh || !old.hasAttribute("data-mark")) { return; }
+    event.detail.shouldSwap = old.getAttribute("data-mark") !== fresh.getAttribute("data-mark") && !isInUse(old);
+    old.querySelectorAll("details[open][id]").forEach(function (unfolded) {
+      var same = fresh.querySelector("#" + CSS.escape(unfolded.id));
+      if (same) { same.open = true; }
+    });
+  }
+  function touch(event) {
+    var form = event.target.closest ? event.target.closest("form") : null;
+    if (form) { form.setAttribute("data-touched", ""); }
+  }
+
   document.addEventListener("DOMContentLoaded", function () {
     tell(document);
     document.body.addEventListener("htmx:sseOpen", function () { live(true); });
@@ -46,6 +65,8 @@
     document.body.addEventListener("htmx:sseClose", function () { live(false); });
     document.body.addEventListener("htmx:load", function (event) { tell(event.detail.elt.parentNode || event.detail.elt); });
     document.body.addEventListener("htmx:oobAfterSwap", function () { tell(document); var vm = lit; lit = null; light(vm); });
+    document.body.addEventListener("htmx:oobBeforeSwap", putIn);
+    document.addEventListener("input", touch);
     document.addEventListener("pointerover", over);
     document.addEventListener("focusin", over);
   });
