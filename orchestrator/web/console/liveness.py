@@ -80,8 +80,9 @@ class Liveness:
             await asyncio.sleep(AGAIN)
             for topic in self._listeners.topics - {VFS}:
                 self._tell(topic)
-            for watcher in (*self._ports.values(), *self._vms.values()):
-                watcher.look_anew()
+            for pool in self._ports:
+                self._ports[pool].look_anew()
+                self._vms[pool].look_anew()
 
     async def _follow_on(self) -> None:
         """A run that goes on may promise VFs, or let them go: the ports of its pool are looked at as well."""
