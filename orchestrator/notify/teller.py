@@ -138,13 +138,29 @@ class Teller:
         ]
 
     def _digests(self, session: Session, began: datetime, now: datetime) -> None:
-        """One a channel and morning; none for a morning before anybody looked."""
+        """One a channel and morning; none for a morning before anybody looked, or before the channel wanted them."""
+        self._begin(session, now)
         for name, mornings in self._mornings.items():
             due = mornings.opened(now)
-            if due is not None and due >= began:
+            if due is not None and due >= began and self._wanted(session, name, due):
                 data = {"since": _before(mornings, due).isoformat(), "until": due.isoformat()}
-                key = f"{DIGEST}:{name}:{due.isoformat()}"
+                key = _key(name, due)
                 told.add(session, Notice(key=key, kind=DIGEST, title=f"digest of {due:%Y-%m-%d}", data=data, seen_at=now), [name])
+
+    def _begin(self, session: Session, now: datetime) -> None:
+        """Note since when each channel wants digests; of one that wants none any more it is over."""
+        for name in self._mornings:
+            told.add(session, Notice(key=_since(name), kind=BEGAN, seen_at=now), ())
+        wanted = {BEGAN, *map(_since, self._mornings)}
+        for notice in told.standing(session, {BEGAN}):
+            if notice.key not in wanted:
+                told.end(session, notice.id, now=now)
+
+    def _wanted(self, session: Session, name: str, due: datetime) -> bool:
+        """Whether the channel wanted that morning's: it did where it had the one before, from a version that noted no more."""
+        noted = told.of_key(session, _since(name))
+        before = _before(self._mornings[name], due)
+        return (noted is not None and noted.seen_at <= due) or told.of_key(session, _key(name, before)) is not None
 
     def _has_lease(self, session: Session, now: datetime) -> bool:
         if self._lease is not None and leases.renew(session, self._lease, now=now, duration=LASTS):
@@ -157,6 +173,14 @@ class Teller:
             self._store.do(lambda session: leases.release(session, lease, now=self._clock()), within=timedelta())
         except Exception:  # it ends by itself in seconds
             logger.exception("the lease of who tells people could not be given back")
+
+
+def _since(channel: str) -> str:
+    return f"{BEGAN}:{channel}"
+
+
+def _key(channel: str, due: datetime) -> str:
+    return f"{DIGEST}:{channel}:{due.isoformat()}"
 
 
 def _before(mornings: Window, due: datetime) -> datetime:

@@ -73,3 +73,24 @@ def test_a_restore_point_is_booted_beside_by_plan(shelf: Callable[..., Web]) -> 
         assert (refused.status_code, "SRs for disks of pool" in refused.text) == (422, True)
     finally:
         pool.stop()
+
+
+def test_a_plan_that_has_changed_is_shown_and_asked_for_again(
+    shelf: Callable[..., Web], make_simulated_pool: Callable[..., SimulatedPool]
+) -> None:
+    """Nothing is begun by a consent to another plan; the one to what is shown then begins it."""
+    pool = make_simulated_pool(hosts=1, vms=1)
+    web = shelf(pool)
+    csrf = signed_in(web)
+    address = "/backup/restore?" + urlencode(POINT | {"name": "again"})
+    (before,) = re.findall(r'name="seen" value="([0-9a-f]{64})"', web.client.get(address).text)
+    sent = POINT | {"name": "again", "csrf": csrf, "seen": before}
+    pool.database.set("SR", next(iter(pool.database.refs("SR"))), name_label="another name")
+    asked = web.client.post("/backup/restore", data=sent, follow_redirects=False)
+    assert (asked.status_code, "It is not as it was shown to you" in asked.text, "another name" in asked.text) == (409, True, True)
+    assert web.get("/runs?workflow=restore-vm").json()["items"] == []
+    (now,) = re.findall(r'name="seen" value="([0-9a-f]{64})"', asked.text)
+    assert re.search(r'name="name" value="again"', asked.text)
+    begun = web.client.post("/backup/restore", data=sent | {"seen": now}, follow_redirects=False)
+    assert begun.status_code == 303, begun.text
+    assert len(web.get("/runs?workflow=restore-vm").json()["items"]) == 1

@@ -91,6 +91,19 @@ def test_a_morning_before_anybody_looked_has_no_digest(office: Office, store: St
     assert ear.titles == ["vfo: all is well, 1 VM is saved"]
 
 
+def test_a_channel_that_is_added_later_begins_with_the_next_morning(office: Office, store: Store, ear: Ear, other_ear: Ear) -> None:
+    """What was due before it was there is none of its messages; one that was taken away and is back begins anew."""
+    first = channel(ear, more=MORNING)
+    both = first + channel(other_ear, "mail", f"{MORNING}digest_when_quiet = true")
+    scenes.present(store, NOON, heard=NOON, lasts=1e6)
+    for text, hours, mails in ((first, 0, 0), (both, 20, 0), (both, 44, 1), (first, 46, 1), (both, 92, 1), (both, 116, 2)):
+        office.opens(text)
+        office.clock.now = NOON + hours * HOUR
+        scenes.present(store, office.clock.now, heard=office.clock.now, lasts=1e6)
+        office.look()
+        assert len(other_ear.titles) == mails, hours
+
+
 def test_a_digest_is_of_the_channels_pools_and_may_have_the_report(office: Office, store: Store, ear: Ear) -> None:
     """As a page, beside the text."""
     attic = '[pools.attic]\nurl = "https://127.0.0.1:9"\npassword = "x"\n'

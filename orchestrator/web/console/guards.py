@@ -1,10 +1,10 @@
 """Who may see a page, and what a form has to carry: all that stands between a browser and what it asks for."""
 
 import logging
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
@@ -16,10 +16,11 @@ from orchestrator.actions.desk import Desk, Proposal
 from orchestrator.web import problems, sign_in
 from orchestrator.web.ask import Ask
 from orchestrator.web.console.counter import Counter
-from orchestrator.web.console.pages import go_to
+from orchestrator.web.console.pages import go_to, seen
 from orchestrator.web.principal import Scope
 from orchestrator.web.problems import Problem
 from orchestrator.web.sign_in import SignedIn
+from workflows.plan import Plan
 
 log = logging.getLogger(__name__)
 
@@ -79,11 +80,12 @@ def _said(request: Request, problem: Problem) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request of somebody who is signed in: *counter* is where everything is that the console has."""
+    """One request of somebody who is signed in: *counter* is where everything is that the console has. *sent*: by the form of a page."""
 
     request: Request
     counter: Counter
     signed: SignedIn
+    sent: Mapping[str, str] = field(default_factory=dict)
 
     def page(self, template: str, *, status: int = 200, problem: str = "", **shown: Any) -> Response:
         """The page."""
@@ -101,10 +103,19 @@ class Visit:
             at = self.desk(pool)
             proposal = propose(at)
             proposal.check()
+            if (shown := self.sent.get("seen")) and (plans := proposal.plans()) and seen(plans) != shown:
+                return self._asked_again(plans)
             now = at.clock()
             begun = [run.id for run, _ in at.store.do(lambda session: desk.begin(session, at.place, proposal.requests, now=now))]
         office.publish(begun)
         return go_to(self.request, f"/runs/{begun[0]}" if len(begun) == 1 else "/runs")
+
+    def _asked_again(self, plans: Sequence[Plan]) -> Response:
+        """The plans as they are by now, for another consent: what was consented to is not what would be done."""
+        path, fields = self.request.url.path, [(name, value) for name, value in self.sent.items() if name not in ("csrf", "seen")]
+        return self.page("plan.html", status=409, heading="The plan has changed", about="As it was asked for", plans=plans, fields=fields,
+                         back=f"{path}?{urlencode(fields)}", action=path, always=True, changed=True,
+                         consent="Do it: as it is now")  # fmt: skip
 
     def desk(self, pool: str | None = None) -> Desk:
         """Where they ask for something."""
@@ -181,7 +192,7 @@ def acting(found: Annotated[Visit, Depends(operator)], fields: Form) -> Visit:
     """As `operator`, by a form of a page that was shown to them in this session. Raises Problem."""
     if not sign_in.csrf_fits(found.signed, fields.get("csrf")):
         raise Problem(403, "stale-form", "the page was opened before you signed in: nothing was done. Open it again, and do it once more.")
-    return found
+    return replace(found, sent=fields)
 
 
 Reader = Annotated[Visit, Depends(reader)]

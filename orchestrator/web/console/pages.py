@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +16,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from orchestrator.web.principal import Scope
 from orchestrator.web.sign_in import SignedIn
+from workflows.plan import Plan
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+A_RUNS = re.compile(r"\([0-9a-f]{8}\)")  # in the name of a VM that a run makes for itself
 NAVIGATION = (
     ("Overview", "/", "overview", Scope.READ),
     ("VFs", "/vfs", "vfs", Scope.READ),
@@ -74,7 +77,9 @@ class Pages:
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
-        self._templates.filters.update(iso=iso, utc=utc, clock=clock, day=day, mark=mark, pretty=pretty, capitalize_first=capitalize_first)
+        self._templates.filters.update(
+            iso=iso, utc=utc, clock=clock, day=day, mark=mark, pretty=pretty, capitalize_first=capitalize_first, seen=seen
+        )  # fmt: skip
         self._versions = {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:12] for path in STATIC.iterdir() if path.is_file()
         }  # fmt: skip
@@ -124,6 +129,12 @@ def pretty(value: Any) -> str:
 def capitalize_first(text: str) -> str:
     """A sentence that begins as one."""
     return text[:1].upper() + text[1:]
+
+
+def seen(plans: Sequence[Plan]) -> str:
+    """What a consent carries of the plans that were shown: whether they are others by now is known by it. A run's number is none of it."""
+    said = [(plan.title, plan.sentences, plan.calls, plan.refusals) for plan in plans]
+    return hashlib.sha256(A_RUNS.sub("", json.dumps(said)).encode()).hexdigest()
 
 
 def go_to(request: Request, href: str) -> Response:
