@@ -1,6 +1,16 @@
 """What all tests share."""
 
+import os
+import shutil
+from pathlib import Path
+
 from tests.services import compiled
 
 pytest_plugins = ["tests.services.fixtures"]
 compiled.share()
+
+# Databases wait for the disk at each commit, which was most of the time: tests' files are in memory, where there is room for them.
+MEMORY = Path("/dev/shm")
+ROOM = 2 << 30
+if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
