@@ -27,6 +27,7 @@ def show(
     name: Annotated[str, typer.Argument(help="The workflow's name.")],
     *,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid state diagram.")] = False,
+    svg: Annotated[bool, typer.Option("--svg", help="As a picture.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show a workflow: its steps, what each does and what undoes it."""
@@ -35,6 +36,8 @@ def show(
     from workflows import workflow
     from workflows.catalogue import WORKFLOWS
 
+    if as_json + mermaid + svg > 1:
+        raise WrongInput("--json, --mermaid and --svg: choose one of them")
     if name not in WORKFLOWS:
         raise WrongInput(f"workflow {name!r}: there is none of that name; there are {', '.join(WORKFLOWS)}")
     found = WORKFLOWS[name]
@@ -51,6 +54,10 @@ def show(
         output.json({"name": found.name, "summary": found.summary, "steps": steps})
     elif mermaid:
         typer.echo(workflow.mermaid(found))
+    elif svg:
+        from orchestrator.web.console import alone
+
+        typer.echo(alone.picture(found))
     else:
         typer.echo(f"{found.name}: {found.summary}\n")
         rows = [[str(number), row["step"], row["summary"], row["undo"] or "-"] for number, row in enumerate(steps, 1)]

@@ -232,6 +232,8 @@ def test_version_and_the_workflow_tables(vfo: Vfo) -> None:
     assert vfo("--version").out.startswith("vfo 0.")
     assert [row["name"] for row in vfo("workflow", "list", "--json").json] == list(WORKFLOWS)
     assert vfo("workflow", "show", "reclaim-vfs", "--mermaid").out.startswith("stateDiagram-v2")
+    assert "make_vfs_anew" in vfo("workflow", "show", "reclaim-vfs", "--svg").out
+    assert vfo("workflow", "show", "reclaim-vfs", "--svg", "--json").code == 2
     assert "forget_our_traces" in vfo("workflow", "show", "reclaim-vfs").out
 
 

@@ -72,6 +72,11 @@ def test_a_vf_changes_on_an_open_map_without_a_reload(people: People, served: Se
     expect(page.locator(".diagram .box.done")).to_have_count(10)
     page.locator("summary", has_text="XenAPI call").first.click()
     expect(page.locator("details[open] .calls .call").first).to_be_visible()
+    with page.expect_response(re.compile("/shown$")):
+        page.evaluate("htmx.trigger('#run', 'sse:runs')")
+    expect(page.locator("#run.htmx-request, #run .htmx-added, #run.htmx-settling")).to_have_count(0)
+    expect(page.locator("details[open] .calls .call").first).to_be_visible()
+    expect(page.get_by_role("img", name="assign-vf of")).to_be_visible()
     expect(cells_of(watched, vm)).to_have_count(1)
     expect(watched.locator("body")).to_have_attribute("data-stays", "yes")
     cells_of(watched, vm).focus()

@@ -1,5 +1,6 @@
 """The picture of a workflow with a run on it."""
 
+import html
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -7,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from orchestrator.web.console import alone
 from orchestrator.web.console.models import diagram, standing
 from orchestrator.web.console.models.diagram import Diagram
 from orchestrator.web.console.models.spoken import spoken
@@ -88,6 +90,15 @@ def test_every_workflow_can_be_drawn(name: str) -> None:
     assert (tree.get("role"), tree.get("aria-labelledby")) == ("img", "diagram-title diagram-said")
     assert all(box.name in (tree.findtext("desc") or "") for box in drawn.steps)
     assert "style" not in svg
+
+
+def test_a_workflow_alone_is_a_picture_of_its_own() -> None:
+    """Whole without a page around it: it names nothing that is elsewhere, but for the name of what it is."""
+    svg = alone.picture(ASSIGN)
+    tree = ElementTree.fromstring(svg)
+    assert (tree.tag, svg.count("//")) == ("{http://www.w3.org/2000/svg}svg", 1)
+    assert "UTC" not in svg
+    assert all(step.name in svg and step.summary in html.unescape(svg) for step in ASSIGN.steps)
 
 
 def test_names_and_reasons_are_text() -> None:

@@ -3,10 +3,11 @@
 Widths are shares of the room that there is and heights are pixels, so that letters are as large on a phone as on a desk.
 """
 
+import dataclasses
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -18,7 +19,7 @@ from workflows.workflow import Workflow
 
 PILL, GAP, LINE = 30, 18, 14
 TWO_LINES, ONE_LINE = 42, 28
-LETTERS, LETTERS_OF_UNDO, LINES = 24, 17, 4
+LETTERS, LETTERS_OF_UNDO, LINES = 23, 16, 4
 MARKS = {
     "done": "✓", "now": "▶", "waits": "‖", "again": "↻", "ready": "▷", "stuck": "!", "failed": "✕", "undone": "↩", "next": "…",
     "skipped": "-",
@@ -122,6 +123,17 @@ def drawn(run: Run, history: Sequence[Mapping[str, Any]], workflow: Workflow) ->
         down=_down(start, steps, done),
         up=_up(undone, undos),
     )
+
+
+def blank(workflow: Workflow) -> Diagram:
+    """The workflow alone."""
+    never = datetime.min.replace(tzinfo=UTC)
+    nobody = Run(workflow=workflow.name, pool="", subject="", title="", created_at=never, updated_at=never)
+    made = drawn(nobody, (), workflow)
+    said = " ".join(f"Step {number}, {box.name}: {box.summary}" for number, box in enumerate(made.steps, 1))
+    plain = tuple(dataclasses.replace(box, place=Place("plain", "")) for box in made.steps)
+    start = dataclasses.replace(made.start, at=None)
+    return dataclasses.replace(made, title=f"{workflow.name}: {workflow.summary}", said=said, start=start, steps=plain)
 
 
 def _box(name: str, summary: str, place: Place, y: int, letters: int, number: str) -> Box:
