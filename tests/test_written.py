@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import make_url
 
 from orchestrator.actions import policies, windows
 from orchestrator.actions.desk import Desk
@@ -22,6 +23,7 @@ from state import audit, backups, openings, written
 from state.store import Store
 from state.written import POLICY, WrittenRow
 from tests.services import sqlite
+from tests.services.proxy import Cut, Proxy
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 FILE = """
@@ -248,6 +250,23 @@ def test_while_the_rows_cannot_be_read_what_was_known_last_holds(office: Office)
     assert "db" in rows.for_run({"policy": "db"}).backups.policies
     with pytest.raises(Exception, match="written"):
         rows.for_run({"policy": "unheard-of"})
+
+
+def test_a_look_that_is_cut_off_is_not_waited_for(postgres_url: str, tmp_path: Path) -> None:
+    """What was known last holds; a run whose policy is not known looks again."""
+    url = make_url(postgres_url)
+    proxy = Proxy(url.port or 5432)
+    office = Office(tmp_path, Store(url.set(port=proxy.port).render_as_string(hide_password=False)))
+    rows = InRows(office.loaded, office.store)
+    before = rows.now()
+    policies.write(office.desk, "db", NIGHTLY)
+    proxy.arm(b"written", Cut.BEFORE)
+    assert rows.now() is before
+    proxy.arm(b"written", Cut.BEFORE)
+    assert "db" in rows.for_run({"policy": "db"}).backups.policies
+    assert proxy.cuts == 2
+    office.store.close()
+    proxy.close()
 
 
 def test_a_scheduler_without_windows_notices_the_first_one(office: Office) -> None:

@@ -63,7 +63,7 @@ def report(at: Desk, wanted: Wanted) -> dict[str, Any]:
         opened, watches = openings.since(session, wanted.since), openings.watches(session)
     if policy is not None and not plans and not lines:
         known = ", ".join(written.policies) or "none"
-        raise WrongInput(f"{at.loaded.path} has no [policies.{policy}], and nothing was saved by it; it has: {known}", option="policy",
+        raise WrongInput(f"there is no policy {policy!r}, and nothing was saved by one; there are {known}", option="policy",
                          value=policy)  # fmt: skip
     named, unseen = _named(at, plans, wanted.means)
     paused = {name: f"paused by {one.by} since {one.at:%Y-%m-%d %H:%M} UTC" for name, one in pauses.items()}

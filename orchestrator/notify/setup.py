@@ -63,9 +63,13 @@ def teller(loaded: Loaded, store: Store, pools: Mapping[str, PoolAccess], clock:
         name: Courier(channel, store, clock, partial(digest, settings.notify[name])) for name, channel in checked(loaded).items()
     }  # fmt: skip
 
+    seen: dict[str, dict[str, None]] = {"windows": {}, "policies": {}}  # what is removed while it is kept is told too when it is over
+
     def watched(since: datetime, dead: int | None) -> Watched:
         held = written.recent().policy.backups
-        return Watched(tuple(pools), tuple(held.windows), tuple(held.policies), since, dead)
+        seen["windows"] |= dict.fromkeys(held.windows)
+        seen["policies"] |= dict.fromkeys(held.policies)
+        return Watched(tuple(pools), tuple(seen["windows"]), tuple(seen["policies"]), since, dead)
 
     return Teller(store, Means(settings.notify, couriers, watched, console_of(loaded), lambda: queues.depths(loaded).dead), clock)
 

@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 
 from orchestrator import queues
+from orchestrator.actions import windows
+from orchestrator.actions.desk import Desk
 from orchestrator.notify import teller
 from orchestrator.notify.kinds import LASTING
 from orchestrator.queues import Depths
@@ -78,6 +80,18 @@ def test_a_window_is_told_when_it_is_over_with_whom_it_did_not_save(office: Offi
     office.look(minutes=3)
     assert ear.titles[1:] == ["vfo: window nightly is over (pool lab)"]
     assert ear.got[1].said["type"] == "info"
+
+
+def test_a_written_window_is_told_too_also_when_it_was_removed_meanwhile(office: Office, store: Store, ear: Ear) -> None:
+    """What it saved, and whom it missed, is as true."""
+    office.opens(channel(ear))
+    desk = Desk(office.loaded(channel(ear)), store, [], "ann", office.clock)
+    windows.write(desk, "nightly", {"schedule": "0 1 * * *", "duration": "8h"})
+    office.look()
+    windows.remove(desk, "nightly")
+    scenes.window(store, NOON, NOON + 2 * MINUTE, web="saved", db="failed")
+    office.look(minutes=3)
+    assert ear.titles == ["vfo: window nightly is over, and 1 of 2 VMs is not saved (pool lab)"]
 
 
 def test_a_window_that_nobody_kept_is_told(office: Office, store: Store, ear: Ear) -> None:

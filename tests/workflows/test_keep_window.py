@@ -19,7 +19,7 @@ from tests.workflows.stage import Stage, giving_up
 from workflows import back_up, keep_window
 from workflows.keep_window import KEEP_WINDOW
 from workflows.outcome import Request
-from workflows.policies import BackupPlan, Backups, Limits, Selection
+from workflows.policies import BackupPlan, Backups, Keep, Limits, Selection
 from workflows.policy import Policy
 
 HOUR = timedelta(hours=1)
@@ -174,6 +174,30 @@ def test_a_policy_that_is_paused_in_the_middle_begins_nobody_else(stages: Stages
     stage.finish_all()
     assert statuses(stage) == {"saved": 1, "missed": 2}
     assert any("paused by ann" in line.reason for line in lines(stage))
+
+
+def test_a_policy_that_is_removed_in_the_middle_begins_nobody_else(stages: Stages) -> None:
+    """Who waits is missed, with the reason; who is at work is saved, and nothing old of it is forgotten."""
+    stage = staged(stages, plan("nightly", keep=Keep(last=1)))
+    run_id = stage.submit(wanted(stage, limits=Limits(1)))
+    stage.settle(run_id)
+    stage.policy = Policy()
+    stage.finish_all()
+    assert stage.at(run_id).reason == "1 saved, 0 failed, 2 missed"
+    assert {line.reason for line in lines(stage) if line.status == "missed"} == {"policy nightly is not there any more"}
+    assert stage.complaints() == []
+
+
+def test_a_policy_that_is_changed_in_the_middle_is_as_changed_for_who_comes_after(stages: Stages) -> None:
+    """Who is at work goes on as it was begun."""
+    stage = staged(stages)
+    run_id = stage.submit(wanted(stage, limits=Limits(1)))
+    stage.settle(run_id)
+    stage.policy = Policy(backups=Backups(policies={"nightly": plan("nightly", mode="offline", vms=Selection(names=("nobody",)))}))
+    stage.finish_all()
+    assert stage.at(run_id).reason == "3 saved, 0 failed, 0 missed"
+    assert Counter(line.mode for line in lines(stage)) == {"online": 1, "offline": 2}
+    assert stage.complaints() == []
 
 
 def test_the_hooks_of_a_paused_policy_are_not_asked(stages: Stages) -> None:
