@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from state import audit, capacity, leases, pruning
+from state import audit, capacity, leases, openings, pruning
 from state.leases import Lease
 from state.pruning import Batch, Mark
 from state.store import Session, Store
@@ -104,6 +104,7 @@ class Retention:
             mark = batch.mark
             if mark is None:
                 some = self._portions(lambda session: pruning.remove_lines(session, before=before, limit=self._at_once), stop)
+                self._portions(lambda session: openings.forget(session, before=before, limit=self._at_once), stop)
                 return replace(removed, lines=some)
             stop.wait(time.monotonic() - began)  # the others have the database for as long as this had it
         return removed

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, and_, delete, or_, tuple_
 from sqlmodel import Field, Session, col, func, select
 
 from state import upsert
@@ -100,6 +100,18 @@ def since(session: Session, moment: datetime) -> list[Opening]:
     """What opened at *moment* or later, oldest first, and how it was dealt with."""
     mine = (col(Opening.opens_at) >= moment, ~col(Opening.status).startswith(WATCHED))
     return list(session.exec(select(Opening).where(*mine).order_by(col(Opening.opens_at))))
+
+
+def forget(session: Session, *, before: datetime, limit: int) -> int:
+    """Remove what opened that long ago, but for what still says since when somebody looks: the newest of a window in a pool; how many."""
+    later = OPENING.alias()
+    same = and_(later.c.window == OPENING.c.window, later.c.pool == OPENING.c.pool, later.c.opens_at > OPENING.c.opens_at)
+    dealt = select(later.c.window).where(same, later.c.status != WAITS, later.c.opens_at < before).correlate(OPENING)
+    looks = select(later.c.window).where(same, later.c.status.startswith(WATCHED), later.c.opens_at < before).correlate(OPENING)
+    over = and_(OPENING.c.opens_at < before, OPENING.c.status != WAITS, dealt.exists())
+    keys = [OPENING.c[column.name] for column in OPENING.primary_key]
+    old = select(*keys).where(over, or_(~OPENING.c.status.startswith(WATCHED), looks.exists())).limit(limit)
+    return len(session.connection().execute(delete(OPENING).where(tuple_(*keys).in_(old)).returning(OPENING.c.window)).all())
 
 
 def _void(now: datetime) -> ColumnElement[Any]:

@@ -9,9 +9,10 @@ import pytest
 
 from orchestrator.config.model import History as Settings
 from orchestrator.retention import EVERY, LASTS, LEASE, Removed, Retention
-from state import audit, backups, claims, history, holds, jobs, leases, ports, promises, runs
+from state import audit, backups, claims, history, holds, jobs, leases, openings, ports, promises, runs
 from state.backups import Backup
 from state.claims import Change
+from state.openings import Opening
 from state.run import ACTIVE, Run, Status
 from state.store import Store
 from tests.services import sqlite
@@ -227,3 +228,22 @@ def test_it_is_known_for_long_who_did_what(store: Store) -> None:
     with store.read() as session:
         assert [one.thing for one in audit.listed(session)] == ["9", "8", "7"]
     assert (Settings().audit, Settings.model_validate({"audit": "forever"}).audit) == (400 * DAYS, None)
+
+
+def test_openings_of_long_ago_go(store: Store) -> None:
+    """But for the newest of each window in a pool, those that wait, and what says for which schedule somebody looks."""
+    with store.write() as session:
+        for pool in ("a", "b"):
+            openings.watch(session, "night", pool, "0 21 * * *", since=START - DAYS, now=START)
+            openings.watch(session, "night", pool, "0 22 * * *", since=START, now=START)
+        for day, status in enumerate(("run", "skipped: late", "waits", "run", "run")):
+            at = START + day * DAYS
+            openings.note(session, Opening(window="night", pool="a", opens_at=at, closes_at=at + DAYS, status=status, noted_at=at))
+        known = openings.watches(session), openings.last(session, "night", "a", now=NOW), openings.last(session, "night", "b", now=NOW)
+    assert prune(store, at_once=2) == Removed()
+    with store.read() as session:
+        assert [one.opens_at for one in openings.since(session, START - 9 * DAYS)] == [START + 2 * DAYS, START + 4 * DAYS]
+        assert openings.schedule(session, "night", "a") == openings.schedule(session, "night", "b") == "0 22 * * *"
+        assert known == (
+            openings.watches(session), openings.last(session, "night", "a", now=NOW), openings.last(session, "night", "b", now=NOW)
+        )  # fmt: skip

@@ -27,6 +27,7 @@ class Heartbeat:
         self._lock = threading.Lock()
         self._held: dict[UUID, int] = {}
         self._before: set[tuple[UUID, int]] = set()
+        self._said: set[tuple[UUID, int]] = set()
         self._grips = Grips(timing.lease.total_seconds(), self._confirm)
 
     @contextmanager
@@ -54,14 +55,16 @@ class Heartbeat:
             held = set(self._held.items())
         long, self._before = held & self._before, held
         if not long:
+            self._said = set()
             return set()
         since, kept = elapsed(), self._extend(sorted(long))
         self._grips.beaten(since, long, kept)
         with self._lock:
-            lost = {run_id for run_id, claim in long if run_id not in kept and self._held.get(run_id) == claim}
-        for run_id in lost:
+            lost = {(run_id, claim) for run_id, claim in long if run_id not in kept and self._held.get(run_id) == claim}
+        for run_id, _ in lost - self._said:
             logger.warning("run %s was taken by somebody else while it was worked on here: what its step says will not count", run_id)
-        return lost
+        self._said = lost
+        return {run_id for run_id, _ in lost}
 
     def _extend(self, held: list[Claim]) -> set[UUID]:
         return self._store.do(

@@ -11,7 +11,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from state import refusals, runs
-from state.run import Run
+from state.refusals import Refused
 from state.store import Store
 from workflows import assign, assignment_plans, release
 from workflows.accounts import Ledger
@@ -51,22 +51,23 @@ class SecondLooks:
             except runs.Impossible as error:
                 log.debug("run %s is not taken up again: %s", run.id, error)
 
-    def _refused(self, pool: str) -> list[Run]:
+    def _refused(self, pool: str) -> list[Refused]:
         """The refused runs of rules that there still are; a VM that a VF was taken from since is given none again."""
         rules = {(rule.tag, rule.goes_on) for rule in self._rules if rule.pool in (None, pool)}
         if not rules:
             return []
         with self._store.read() as session:
-            found = [run for run in refusals.standing(session, pool, assign.NAME) if _rule(run) in rules]
+            asked = refusals.standing(session, pool, assign.NAME, {tag for tag, _ in rules})
+            found = [run for run in asked if _rule(run) in rules]
             taken = runs.had(session, pool, release.NAME, {f"vm:{run.data['vm']}" for run in found})
         return [run for run in found if f"vm:{run.data['vm']}" not in taken]
 
-    def _is_free(self, seen: "_Once", ledger: Ledger, run: Run, now: datetime) -> bool:
+    def _is_free(self, seen: "_Once", ledger: Ledger, run: Refused, now: datetime) -> bool:
         request = Request(run.workflow, run.pool, run.subject, run.title, dict(run.data))
         return not assignment_plans.of_assignment(cast("Pool", seen), ledger, self._policy, request, now).refusals
 
 
-def _rule(run: Run) -> tuple[str, str]:
+def _rule(run: Refused) -> tuple[str, str]:
     return run.data.get("rule", ""), run.data.get("network_name", "")
 
 

@@ -1,6 +1,8 @@
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
+
 from state import claims
 from state.run import Run
 from tests.engine.machine import Machine, step
@@ -41,6 +43,18 @@ def test_a_run_that_was_lost_is_named_and_not_touched(machine: Machine) -> None:
         machine.pass_time(1)
         assert heartbeat.beat() == {run.id}
         assert machine.run(run.id).due_at == other.due_at
+
+
+def test_a_run_that_was_lost_is_told_of_once(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
+    """However long its step goes on here; each beat names it."""
+    run = _taken(machine, machine.submit(step("a", lambda *_: DONE)))
+    heartbeat = machine.engine._heartbeat
+    with heartbeat.holding(run):
+        heartbeat.beat()
+        machine.pass_time(15)
+        _taken(machine, run.id)
+        assert [heartbeat.beat() for _ in range(5)] == [{run.id}] * 5
+    assert [record.getMessage().partition(" was")[0] for record in caplog.records if record.levelname == "WARNING"] == [f"run {run.id}"]
 
 
 def test_whoever_lets_go_of_an_old_claim_leaves_the_new_one_held(machine: Machine) -> None:

@@ -32,6 +32,22 @@ def test_the_latest_backups_of_a_vm_are_known_newest_first(store: Store) -> None
     assert found == {"vm-1": (NOW + 6 * HOUR, tuple(number * HOUR for number in (6, 5, 4, 3, 2)))}
 
 
+def test_the_latest_of_many_vms_are_each_their_own(store: Store) -> None:
+    """Of one that has fewer, those; other policies and pools, and what has not ended, are none of it."""
+    with store.write() as session:
+        for vm, count in (("vm-1", 6), ("vm-2", 2)):
+            for number in range(count):
+                backups.put(session, Backup(**{**line(began=NOW + number * HOUR, took=number * HOUR).model_dump(), "vm": vm}))
+        for other in ({"policy": "hourly"}, {"pool": "other"}, {"ended_at": None}):
+            backups.put(session, Backup(**{**line(began=NOW + 99 * HOUR).model_dump(), **other}))
+    with store.read() as session:
+        found = backups.latest_saved(session, "lab", "nightly")
+    assert found == {
+        "vm-1": (NOW + 5 * HOUR, tuple(number * HOUR for number in (5, 4, 3, 2, 1))),
+        "vm-2": (NOW + HOUR, (HOUR, 0 * HOUR)),
+    }
+
+
 def test_what_a_backup_waited_for_others_is_not_what_it_takes(store: Store) -> None:
     """A window plans by what the VM itself takes."""
     with store.write() as session:
