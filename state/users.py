@@ -47,6 +47,12 @@ def set_password(session: Session, name: str, hashed: str, *, now: datetime) -> 
     return session.connection().execute(changed).first() is not None
 
 
+def set_scope(session: Session, name: str, scope: str) -> bool:
+    """How far the user's word goes from now on; False when there is no such user. Who changes it ends the user's sign-ins too."""
+    changed = update(USER).where(USER.c.name == name).values(scope=scope).returning(USER.c.name)
+    return session.connection().execute(changed).first() is not None
+
+
 def rehash(session: Session, name: str, *, before: str, after: str) -> bool:
     """The same password, perhaps by today's costs; False, and nothing, when it was changed meanwhile, or there is no such user any more.
 

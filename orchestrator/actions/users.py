@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.actions import passwords
-from orchestrator.actions.failures import WrongInput
+from orchestrator.actions.failures import NotSo, WrongInput
 from orchestrator.actions.passwords import Passwords
 from orchestrator.actions.place import Place
-from state import audit, sign_ins, users
+from state import alone, audit, sign_ins, users
 from state.audit import Act
 from state.store import Session
 from state.users import User
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+ADMIN = "admin"
 WRITE = "write letters, digits and . _ @ -, 64 at most, a letter or digit first"
 
 
@@ -59,11 +60,30 @@ def set_password(at: Place, name: str, password: str) -> None:
     at.store.do(write)
 
 
-def remove(at: Place, name: str) -> None:
-    """The user is none any more, and signed out. Raises WrongInput."""
+def set_scope(at: Place, name: str, scope: str) -> None:
+    """How far the user's word goes from now on; they are signed out. Raises WrongInput, and NotSo as `remove`."""
     now = at.clock()
 
     def write(session: Session) -> None:
+        if scope != ADMIN:
+            _assert_another(session, at, name)
+        if not users.set_scope(session, name, scope):
+            raise _nobody(name)
+        sign_ins.end_of(session, name)
+        audit.add(session, Act(at.by, at.how, "user-scope", name, details={"scope": scope}), now=now)
+
+    at.store.do(write)
+
+
+def remove(at: Place, name: str) -> None:
+    """The user is none any more, and signed out. Raises WrongInput.
+
+    NotSo: the last administrator, who is removed by the command line alone; there another one can be added.
+    """
+    now = at.clock()
+
+    def write(session: Session) -> None:
+        _assert_another(session, at, name)
         if not users.remove(session, name):
             raise _nobody(name)
         sign_ins.end_of(session, name)
@@ -89,6 +109,16 @@ def check(password: str) -> None:
         raise WrongInput(f"the password is too short: {passwords.SHORTEST} characters at least")
     if len(password) > passwords.LONGEST:
         raise WrongInput(f"the password is too long: {passwords.LONGEST} characters at most")
+
+
+def _assert_another(session: Session, at: Place, name: str) -> None:
+    """NotSo where nobody else could let anybody in any more. Of two who take it from each other at once the second one is refused."""
+    if at.how == "cli":
+        return
+    alone.at(session, "administrators")
+    admins = {user.name for user in users.listed(session) if user.scope == ADMIN}
+    if admins == {name}:
+        raise NotSo(f"user {name!r} is the last administrator: make somebody else one first")
 
 
 def _nobody(name: str) -> WrongInput:

@@ -78,6 +78,19 @@ def password(name: UserName, *, password_stdin: Stdin = False, config: ConfigPat
     output.console().print(f"{name} has a new password", markup=False)
 
 
+@users.command("scope")
+def scope(
+    name: UserName, scope: Annotated[Scope, typer.Argument(help="read, operate or admin.")], *, config: ConfigPath = DEFAULT_CONFIG
+) -> None:
+    """Say how far a user's word goes from now on; they are signed out wherever they are."""
+    from orchestrator.actions import users as action
+    from orchestrator.cli import house, output
+
+    with house.place(config) as place:
+        action.set_scope(place, name, scope.value)
+    output.console().print(f"{name} has scope {scope.value}", markup=False)
+
+
 @tokens.command("create")
 def create_token(
     name: TokenName,

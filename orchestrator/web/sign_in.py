@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from orchestrator.actions import users as users_action
 from orchestrator.web import pool_login
 from orchestrator.web.attempts import Busy
 from orchestrator.web.office import Office
@@ -126,6 +127,35 @@ def signed_in(office: Office, session_id: str | None) -> SignedIn | None:
     if not sign_ins.is_fresh(row, now):
         office.store.do(lambda session: sign_ins.seen(session, row, now=now, idle=console.idle))
     return SignedIn(session_id, csrf_of(session_id), Principal(row.name, scope, HOW), row.ends_at)
+
+
+def change_password(office: Office, signed: SignedIn, old: str, new: str, address: str) -> SignedIn:
+    """Another password of one's own, for who knows the old one: every sign-in by that name ends, and this browser has a new one.
+
+    Raises `Denied`, `Unavailable`, `TooMany` as `sign_in`, and WrongInput: it is too short, or too long.
+    """
+    name = signed.principal.name
+    users_action.check(new)
+    try:
+        with office.attempts.turn(name):
+            now = office.clock()
+            wait = office.attempts.wait(name, address, now)
+            if wait is not None:
+                raise TooMany(wait)
+            with office.store.read() as session:
+                user = users.get(session, name)
+            if user is None or not office.passwords.fits(user.password, old):
+                office.attempts.wrong(name, address, now)
+                raise Denied("the old password is not right")
+            office.attempts.right(name)
+    except Busy:
+        raise Unavailable("somebody signs in by that name at this moment, or many others do: try again") from None
+    users_action.set_password(office.place(signed.principal), name, new)
+    with office.store.read() as session:
+        user = users.get(session, name)
+    if user is None:
+        raise Denied("the user was removed meanwhile")
+    return begin(office, Principal(name, Scope(user.scope), HOW), office.clock(), rehash=(user.password, new))
 
 
 def sign_out(office: Office, session_id: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from orchestrator.actions.passwords import Passwords
-from state import audit, tokens
+from state import audit, tokens, users
 from state.clock import of_machine
 from state.store import Store
 from tests.cli.conftest import Vfo
@@ -87,3 +87,13 @@ def test_who_did_what_is_shown(vfo: Vfo, store: Store) -> None:
     assert "token-revoke" in vfo("audit").out
     assert "Nothing was done that fits." in vfo("audit", "--outcome", "failed").out
     assert vfo("audit", "--since", "soon").code == 2
+
+
+def test_a_user_s_scope_is_changed(vfo: Vfo, store: Store) -> None:
+    """The one of who is there; where the command is typed the last administrator may be changed too, for another can be added there."""
+    with store.write() as session:
+        users.add(session, users.User(name="ann", password="h", scope="admin", created_at=of_machine(), changed_at=of_machine()))
+    assert vfo("user", "scope", "ann", "read").code == 0
+    assert vfo("user", "scope", "bob", "read").code == 2
+    with store.read() as session:
+        assert [(user.name, user.scope) for user in users.listed(session)] == [("ann", "read")]

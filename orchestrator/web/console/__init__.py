@@ -2,7 +2,23 @@
 
 from fastapi import FastAPI
 
-from orchestrator.web.console import assets, backup, checks, files, front_door, live, overview, points, pools, records, runs, vfs, vms
+from orchestrator.web.console import (
+    account,
+    assets,
+    backup,
+    checks,
+    files,
+    front_door,
+    live,
+    overview,
+    people,
+    points,
+    pools,
+    records,
+    runs,
+    vfs,
+    vms,
+)
 from orchestrator.web.console.counter import Counter
 from orchestrator.web.office import Office
 
@@ -12,7 +28,7 @@ __all__ = ["install"]
 def install(app: FastAPI, office: Office) -> Counter:
     """Add the console's pages to the app; what they have open ends with the office."""
     app.state.console = Counter(office)
-    for module in (assets, front_door, overview, vfs, vms, runs, backup, points, files, checks, pools, records, live):
+    for module in (assets, front_door, overview, vfs, vms, runs, backup, points, files, checks, pools, people, account, records, live):
         app.include_router(module.router, include_in_schema=False)
     counter: Counter = app.state.console
     return counter

@@ -190,6 +190,20 @@ def _with(found: Visit, needed: Scope) -> Visit:
 
 def acting(found: Annotated[Visit, Depends(operator)], fields: Form) -> Visit:
     """As `operator`, by a form of a page that was shown to them in this session. Raises Problem."""
+    return _by_form(found, fields)
+
+
+def owning(found: Annotated[Visit, Depends(visit)], fields: Form) -> Visit:
+    """Somebody who may look, about themselves, by such a form. Raises Problem."""
+    return _by_form(found, fields)
+
+
+def administering(found: Annotated[Visit, Depends(administrator)], fields: Form) -> Visit:
+    """As `administrator`, by such a form. Raises Problem."""
+    return _by_form(found, fields)
+
+
+def _by_form(found: Visit, fields: dict[str, str]) -> Visit:
     if not sign_in.csrf_fits(found.signed, fields.get("csrf")):
         raise Problem(403, "stale-form", "the page was opened before you signed in: nothing was done. Open it again, and do it once more.")
     return replace(found, sent=fields)
@@ -199,3 +213,5 @@ Reader = Annotated[Visit, Depends(reader)]
 Operator = Annotated[Visit, Depends(operator)]
 Administrator = Annotated[Visit, Depends(administrator)]
 Acting = Annotated[Visit, Depends(acting)]
+Owning = Annotated[Visit, Depends(owning)]
+Administering = Annotated[Visit, Depends(administering)]

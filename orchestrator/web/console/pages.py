@@ -29,6 +29,7 @@ NAVIGATION = (
     ("Backup", "/backup", "backup", Scope.READ),
     ("Pools", "/pools", "pools", Scope.READ),
     ("Plugins", "/plugins", "plugins", Scope.READ),
+    ("People", "/people", "people", Scope.ADMIN),
     ("Audit", "/audit", "audit", Scope.ADMIN),
 )
 SCOPES = {Scope.READ: "may look", Scope.OPERATE: "may look and operate", Scope.ADMIN: "administrator"}
