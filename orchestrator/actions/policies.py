@@ -17,6 +17,7 @@ from orchestrator.plugged import Plugged
 from orchestrator.services import Lines
 from orchestrator.views import timeline
 from orchestrator.views import windows as view
+from orchestrator.xapi.glance import Glance
 from plugins.errors import GiveUp, RetryLater
 from plugins.values import BackupVM, WindowOpening
 from state import audit, backups, runs
@@ -100,11 +101,12 @@ def set_removed(session: Session, at: Desk, name: str, revision: str | None = No
 def proposed(at: Desk, name: str, table: Mapping[str, Any], *, revision: str | None = None) -> dict[str, Any]:
     """What a policy would mean and do, and nothing is written. Raises as `write` does."""
     said = writing.prepared(POLICY, name, table)
-    then = replace(at, known=writing.supposed(at.loaded, at.in_force, said))
+    glances = [replace(access, port=Glance(access.client)) for access in at.pools]
+    then = replace(at, known=writing.supposed(at.loaded, at.in_force, said), pools=glances)
     one, plan = writing.assert_current(at, said, revision), then.policy.backups.policies[name]
     meant, plans, unseen = list[dict[str, Any]](), list[Plan](), dict[str, str]()
     with products.plugged(at.loaded, at.store) as made:
-        for access in at.pools:
+        for access in glances:
             try:
                 rows = _lines(then, made, access, plan, paused=True)
             except PoolError as error:
@@ -112,7 +114,7 @@ def proposed(at: Desk, name: str, table: Mapping[str, Any], *, revision: str | N
                 continue
             meant += rows
             plans.append(_in_words(plan, access.name, rows))
-    seen = replace(then, pools=[access for access in at.pools if access.name not in unseen])
+    seen = replace(then, pools=[access for access in glances if access.name not in unseen])
     return {
         **_row(then, plan, _paused(at.store).get(name)), "table": dict(said.table), "meant": meant, "plans": list(map(asdict, plans)),
         "unseen": unseen, **windows.prospect(seen, plan), "created": one is None, "changed": writing.changes(one, said.table),
