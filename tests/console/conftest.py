@@ -82,7 +82,7 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One for the tests of a module, with a user of each scope; one VM has a name that is a script."""
+    """One for the tests of a module, with a user of each scope; one VM has a name and a tag that are a script."""
     port, shelf = programs.free_port(), tmp_path_factory.mktemp("shelf")
     options = ("--hosts", "2", "--vfs", "8", "--vms", "12", "--disk-mib", "4", "--speed", "0.01")
     with closing(Lab(tmp_path_factory.mktemp("served"), *options)) as lab:
@@ -93,6 +93,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         for scope in ("read", "operate", "admin"):
             users.add(Place(lab.store, "tests"), users.Wanted(scope, PASSWORD, scope))
         made = Served(lab, f"http://127.0.0.1:{port}")
+        with made.other_client() as client:
+            client.call("VM.add_tags", client.call("VM.get_by_name_label", "proxy-01")[0], HOSTILE)
         made.rename("proxy-01", HOSTILE)
         with closing(_Daemon(lab)):
             yield made

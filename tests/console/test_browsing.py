@@ -1,6 +1,7 @@
 import json
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -110,6 +111,13 @@ PAGES = (
     "/backup",
     "/backup/report",
     "/backup/windows/dark",
+    "/backup/policies/databases",
+    "/backup/wizard/which?names=web-*&name=web",
+    "/backup/wizard/where",
+    "/backup/wizard/where?names=web-*&name=web",
+    "/backup/wizard/when?names=web-*&name=web&product=shelf&window=%2B",
+    "/backup/wizard/summary?names=web-*&name=web&product=shelf&window=dark",
+    "/backup/wizard/summary?names=web-*&name=web&product=shelf&window=%2B&duration=x",
     "/backup/points",
     "/backup/policies/databases/run",
     "/pools",
@@ -187,11 +195,39 @@ def test_a_policy_is_paused_and_run_and_a_vm_comes_back(people: People, served: 
     assert vm_of(served, "db-01 again") != vm_of(served, "db-01")
 
 
+def test_four_steps_lead_to_a_policy_that_runs(people: People, served: Served) -> None:
+    """Whom it means is seen while it is written; the plan comes before the consent; after that it is written, and saves its VM."""
+    person = people.somebody("admin")
+    page = person.opens("/backup")
+    page.get_by_role("link", name="New policy").click()
+    page.get_by_label("Name of the policy").fill("cache")
+    page.get_by_label("Names", exact=True).fill("cache-0*")
+    expect(page.locator("#meant")).to_contain_text("cache-01")
+    page.get_by_role("button", name="Next: where to").click()
+    page.get_by_label("shelf").check()
+    page.get_by_role("button", name="Next: how and when").click()
+    page.get_by_label("online").check()
+    page.get_by_label("A new window").check()
+    page.get_by_label("Name of the window").fill("evening")
+    page.get_by_role("button", name="Next: summary").click()
+    expect(page.get_by_role("region", name="Whom it saves now, and how")).to_contain_text("cache-01")
+    page.get_by_role("button", name="Write it, and run it now").click()
+    expect(page.locator("#run .card-head .tag").first).to_have_text("done")
+    page.goto(f"{served.url}/backup/policies/cache")
+    expect(page.get_by_role("region", name="Its last backups")).to_contain_text("saved")
+    page.get_by_role("link", name="evening").click()
+    expect(page.get_by_role("heading", name="Window evening")).to_be_visible()
+
+
 def test_a_name_that_is_a_script_is_text(people: People, served: Served) -> None:
     """A VM may have any name: wherever it is shown it is read, and never done."""
     person, vm = people.somebody("operate"), vm_of(served, HOSTILE)
     page = person.opens("/vms?q=script")
     expect(page.get_by_role("link", name=HOSTILE)).to_be_visible()
+    wizard = "/backup/wizard/which?" + urlencode({"names": "*script*", "tags": HOSTILE, "name": HOSTILE})
+    page = people.somebody("admin").opens(wizard)
+    expect(page.locator("#meant").get_by_text(HOSTILE)).to_be_visible()
+    expect(page.get_by_label(HOSTILE)).to_be_checked()
     for path in (f"/vms/{vm}", f"/vms/{vm}/prepare?mode=auto"):
         page.goto(served.url + path, wait_until="load")
         expect(page.get_by_text(HOSTILE).first).to_be_visible()

@@ -13,11 +13,14 @@ from orchestrator.web.console import (
     overview,
     people,
     points,
+    policies,
     pools,
     records,
+    removing,
     runs,
     vfs,
     vms,
+    wizard,
 )
 from orchestrator.web.console.counter import Counter
 from orchestrator.web.office import Office
@@ -28,7 +31,25 @@ __all__ = ["install"]
 def install(app: FastAPI, office: Office) -> Counter:
     """Add the console's pages to the app; what they have open ends with the office."""
     app.state.console = Counter(office)
-    for module in (assets, front_door, overview, vfs, vms, runs, backup, points, files, checks, pools, people, account, records, live):
+    pages = (
+        assets,
+        front_door,
+        overview,
+        vfs,
+        vms,
+        runs,
+        wizard,
+        removing,
+        policies,
+        backup,
+        points,
+        files,
+        checks,
+        pools,
+        people,
+        account,
+    )
+    for module in (*pages, records, live):
         app.include_router(module.router, include_in_schema=False)
     counter: Counter = app.state.console
     return counter

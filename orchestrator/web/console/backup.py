@@ -9,13 +9,11 @@ from orchestrator.actions import kept, policies, windows
 from orchestrator.actions import report as reporting
 from orchestrator.actions.desk import Desk
 from orchestrator.views import report as report_view
-from orchestrator.views import windows as view
 from orchestrator.views.report_asked import Asked
-from orchestrator.web.console.guards import Acting, Operator, PageRoute, Reader
+from orchestrator.web.console.guards import PageRoute, Reader
 from orchestrator.web.console.models import backups as model
 from orchestrator.web.console.models import calendar, overview, vms
 from orchestrator.web.console.models import kept as kept_model
-from orchestrator.web.console.pages import go_to
 from orchestrator.web.console.vms import Number
 from orchestrator.web.problems import Problem
 from state import backups
@@ -42,9 +40,11 @@ def whole(visit: Reader) -> Response:
         amiss_count=len(amiss),
         amiss=amiss[:AMISS],
         more=max(0, len(amiss) - AMISS),
-        windows=view.listed(at.policy.backups, now),
+        windows=windows.listed(at),
         calendar=calendar.made(at.policy.backups.windows.values(), at.policy.maintenance, now),
         policies=policies.listed(at),
+        lost=policies.amiss(at),
+        lost_windows=windows.amiss(at),
         tone=model.tone,
         retention=model.retention,
         has_products=bool(office.loaded.settings.products),
@@ -82,28 +82,6 @@ def piece(visit: Reader, name: str) -> Response:
 def _kept(at: Desk, name: str) -> list[kept_model.Night]:
     timezone = at.policy.backups.windows[name].window.timezone
     return [kept_model.night(one, timezone) for one in kept.kept(at, name)]
-
-
-@router.get("/backup/policies/{name}/run")
-def plan(visit: Operator, name: str) -> Response:
-    """Whom a policy would save now, and how."""
-    at = visit.desk()
-    _assert_there(name, at.policy.backups.policies, "policy")
-    plans = policies.run(at, name).plans()
-    return visit.page("plan.html", heading=f"Run policy {name} now", about="Backup", back="/backup", plans=plans, always=True,
-                      action=f"/backup/policies/{name}/run", fields=[], consent="Do it: back them up now")  # fmt: skip
-
-
-@router.post("/backup/policies/{name}/{verb}")
-def act(visit: Acting, name: str, verb: str) -> Response:
-    """Pause it, go on with it, or save its VMs now."""
-    if verb == "run":
-        return visit.begin("run-policy", f"policy {name}", lambda at: policies.run(at, name))
-    if verb not in ("pause", "resume"):
-        raise Problem(404, "not-found", "There is nothing of that name that may be done with a policy.")
-    with visit.ask.written_down(f"{verb}-policy", f"policy {name}"):
-        (policies.pause if verb == "pause" else policies.resume)(visit.desk(), name)
-    return go_to(visit.request, "/backup")
 
 
 def _assert_there(name: str, there: Container[str], kind: str) -> None:

@@ -30,6 +30,7 @@ HEADINGS = {
     404: "There is no such page",
     405: "There is no such page",
     409: "That is not so",
+    412: "It was changed meanwhile",
     413: "That is too much",
     422: "That cannot be used",
     500: "Something went wrong",

@@ -55,6 +55,7 @@ class Page:
         self.scope_words = SCOPES[signed.principal.scope] if signed else ""
         self.is_piece = "hx-request" in request.headers
         self.may_operate = signed is not None and signed.principal.scope.covers(Scope.OPERATE)
+        self.may_administer = signed is not None and signed.principal.scope.covers(Scope.ADMIN)
         self.navigation = [
             Entry(text, href, icon, is_here=_is_under(request.url.path, href))
             for text, href, icon, needed in NAVIGATION
