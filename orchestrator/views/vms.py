@@ -16,11 +16,20 @@ from workflows.ports import PortLook
 
 def rows(access: PoolAccess) -> list[dict[str, Any]]:
     """Every VM of the pool, by name, from one reading of it and one look at its ports. Plain JSON."""
-    looks = access.port.look_at_ports()
-    return [row(access.name, vm, looks) for vm in access.port.vms()]
+    held = _held(access.port.look_at_ports())
+    return [row(access.name, vm, held.get(vm.uuid, [])) for vm in access.port.vms()]
 
 
-def row(pool: str, vm: VM, looks: Iterable[PortLook]) -> dict[str, Any]:
+def _held(looks: Iterable[PortLook]) -> dict[str, list[dict[str, str]]]:
+    """The VFs that VMs (uuids) have, or that are reserved for them as they start."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for look in looks:
+        for user in (*look.users, *look.starting):
+            found.setdefault(user.vm, []).append({"port": look.port, "name": look.name, "vif": user.vif, "device": user.device})
+    return found
+
+
+def row(pool: str, vm: VM, vfs: Sequence[dict[str, str]]) -> dict[str, Any]:
     """One VM. *vfs*: which of its VIFs has a VF of which port. *lost*: VFs that its record names and nothing has any more."""
     return {
         "pool": pool,
@@ -34,10 +43,7 @@ def row(pool: str, vm: VM, looks: Iterable[PortLook]) -> dict[str, Any]:
              "attached": vif.currently_attached}
             for vif in vm.sriov_vifs
         ],
-        "vfs": [
-            {"port": look.port, "name": look.name, "vif": user.vif, "device": user.device}
-            for look in looks for user in (*look.users, *look.starting) if user.vm == vm.uuid
-        ],
+        "vfs": list(vfs),
         "lost": sum(held.gone for held in vm.held),
         "blocked": dict(sorted(vm.blocked_operations.items())),
     }  # fmt: skip
@@ -60,7 +66,7 @@ def detail(at: Desk, access: PoolAccess, uuid: str) -> dict[str, Any]:
     with at.store.read() as session:
         at_work = [run_view.row(run) for run in of_vm(session, access.name, vm.uuid)]
     return {
-        **row(access.name, vm, looks),
+        **row(access.name, vm, _held(looks).get(vm.uuid, [])),
         "may": may,
         "backup": {"refusals": list(prepared.refusals), "sentences": list(prepared.sentences)},
         "stays": _stays(vm),

@@ -61,7 +61,7 @@ def _starting(port: _Port, reading: Reading) -> list[Claim]:
     """
     if reading.before[port.ref] != reading.after[port.ref]:
         return []
-    return [claim for claim in port.claims if claim not in port.users and motion.is_starting(claim, port.host)]
+    return [claim for claim in port.claims if not _uses(claim, port.host) and motion.is_starting(claim, port.host)]
 
 
 def _named(claims: Iterable[Claim]) -> tuple[User, ...]:

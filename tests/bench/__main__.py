@@ -27,6 +27,7 @@ storm     500 VMs deleted and 100 backed up by two processes of each role, while
 Of the console, with Debian's chromium; exit code 1 in the same way:
 
 console   milliseconds to DOM content loaded of the map of 5,056 VFs, and from a VF's change to its cell; CPU with fifty consoles open
+lists     each list of the console and the API with 10,000 VMs: milliseconds to the first byte and to DOM content loaded, bytes
 """
 
 import importlib
@@ -35,7 +36,7 @@ import sys
 
 NAMES = (
     "ingest", "latency", "engine", "idle", "notice", "downtime", "calls", "window", "plan", "export", "increment", "night", "roundtrip",
-    "engine_postgresql", "scale", "history", "handover", "storm", "console",
+    "engine_postgresql", "scale", "history", "handover", "storm", "console", "lists",
 )  # fmt: skip
 
 
