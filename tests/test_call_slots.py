@@ -240,7 +240,7 @@ def test_a_part_keeps_the_share_until_nobody_calls_any_more(cluster: Cluster, mo
     thread.join(0.2)
     assert (thread.is_alive(), one.lab.most, cluster.held()) == (True, 4, 4)
     one.slots.leave()
-    thread.join(10)
+    thread.join(60)
     assert (one.lab.most, cluster.held()) == (0, 0)
 
 
@@ -271,6 +271,6 @@ def test_shares_outlast_a_database_that_restarts(own_postgres: OwnPostgres, monk
         assert seen == {(2, 2)}
         for one, thread in zip(both, threads, strict=True):
             one.leave()
-            thread.join(10)
+            thread.join(60)
         for store in stores:
             store.close()

@@ -66,11 +66,11 @@ def test_a_part_that_raises_has_died() -> None:
     assert dead(parts) == []
     for part in parts:
         part.start(stop)
-    parts[0].join(5)
-    parts[1].join(5)
+    parts[0].join(60)
+    parts[1].join(60)
     until(lambda: dead(parts) == ["died"])
     stop.set()
-    parts[2].join(5)
+    parts[2].join(60)
     assert dead(parts) == ["died"]
 
 

@@ -53,7 +53,7 @@ class Consumers:
         self.stop.set()
         self._source.nudge()
         for thread in self._threads:
-            thread.join(5)
+            thread.join(60)
         assert not any(thread.is_alive() for thread in self._threads)
 
 

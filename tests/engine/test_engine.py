@@ -153,7 +153,7 @@ def test_stopping_finishes_the_step_at_hand_and_another_engine_goes_on(plant: Pl
     stopping.start()
     until(one._shop.stopping.is_set)
     go.set()
-    stopping.join(20)
+    stopping.join(60)
     assert (plant.status(run.id), did) == (Status.READY, ["first"])
     plant.engine(flow)
     until(lambda: len(plant.ended) == 1)

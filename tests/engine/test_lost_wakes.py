@@ -127,7 +127,7 @@ def test_a_wake_between_the_asking_and_the_commit_finds_the_run(either_store: St
         woken = thread.submit(wake)
         with shop.wakes.parking("k"):
             assert either_store.together(parks)
-        assert woken.result(20) == 1
+        assert woken.result(60) == 1
     assert machine.run(run_id).due_at == machine.now
 
 
@@ -174,7 +174,7 @@ def test_a_child_whose_end_takes_long_to_be_committed_wakes_its_parent(postgres_
         threading.Event().wait(0.5)  # whatever is allowed for clocks that differ is over
         run_id = machine.submit(step("a", look))
         run = machine.turn(run_id)
-        ending.result(20)
+        ending.result(60)
     assert (run.status, run.due_at, run.waits_on) == (Status.WAITING, machine.now, None)
     store.close()
 

@@ -39,7 +39,7 @@ def _channel(url: str) -> Any:
 def _quickly(act: Any) -> None:
     began = time.monotonic()
     act()
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 3
 
 
 def test_a_broker_that_is_away_at_the_start_stops_nobody() -> None:

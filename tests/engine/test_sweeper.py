@@ -139,7 +139,7 @@ def test_a_rest_is_no_longer_for_a_clock_that_is_set_back_in_it(store: Store) ->
 
     thread = threading.Thread(target=machine.engine._sweeper.run, args=(Back(),), daemon=True)
     thread.start()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Return when the condition holds; an AssertionError when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -77,7 +77,7 @@ class Site:
 
     def close(self) -> None:
         self._over.set()
-        self._thread.join(10)
+        self._thread.join(60)
         self.serving.stop()
 
     def typed(self, *words: str) -> Any:

@@ -13,7 +13,7 @@ from orchestrator.listener.stream import Stream, Turn
 from workflows.ports import Transient
 
 QUICK = ListenerSettings(first_pause=timedelta(milliseconds=1), longest_pause=timedelta(milliseconds=2))
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class Script:

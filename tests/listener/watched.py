@@ -25,7 +25,7 @@ QUICK = ListenerSettings(
     first_pause=timedelta(milliseconds=50),
     longest_pause=timedelta(seconds=1),
 )
-PATIENCE = 40.0
+PATIENCE = 120.0
 
 
 def until(true: Callable[[], object], what: str = "it did not come about") -> float:

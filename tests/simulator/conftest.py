@@ -19,7 +19,7 @@ __all__ = ["make_simulated_pool", "simulated_pool"]
 
 NULL = "OpaqueRef:NULL"
 NETWORK = "SR-IOV"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Refused(Exception):

@@ -67,7 +67,7 @@ def test_a_server_that_is_away_is_waited_for(store: Store, own_postgres: OwnPost
     writer = threading.Thread(target=lambda: created.append(moments.create(store)))
     writer.start()
     own_postgres.start()
-    writer.join(20)
+    writer.join(60)
     assert len(created) == 1
 
 
@@ -152,7 +152,7 @@ def test_two_that_wait_for_each_other_both_come_through(postgres_url: str) -> No
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     store.do(lambda session: work(session, "ab"))
     with store.write() as session:
         lease = leases.acquire(session, "a", "x", now=START, duration=LEASE)
@@ -244,7 +244,7 @@ def test_the_answer_to_a_lost_commit_is_waited_for(own_postgres: OwnPostgres) ->
         writer.start()
         until(lambda: proxy.cuts == 1)
         own_postgres.restart()
-        writer.join(20)
+        writer.join(60)
         assert (len(tried), _noted(store)) == (1, 1)
         store.close()
         proxy.close()
@@ -270,7 +270,7 @@ def test_a_crash_over_a_commit_is_told_and_guessed_at_by_nobody(own_postgres: Ow
             own_postgres.restart(signal.SIGQUIT)
             proxy.accept()
             with pytest.raises(Unsure, match="crashed: it is not known"):
-                writer.result(20)
+                writer.result(60)
         store.do(work)
         assert (len(tried), _noted(store)) == (2, 2)
         proxy.arm(b"COMMIT\0", Cut.AFTER)

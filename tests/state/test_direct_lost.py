@@ -70,7 +70,7 @@ def test_a_record_that_counts_is_found_whatever_happened_to_the_run_since(postgr
         store.do(lambda session: runs.approve(session, run.id, now=later(2), by="ann"))
         assert take(store, run, later(20)) is not None
         proxy.accept()
-        assert recording.result(30)
+        assert recording.result(60)
     assert (run.approved_by, [entry[2] for entry in entries(store, run)]) == ("ann", ["done", "approve"])
     assert not record(far, run, moments.ended(), later(3))
     far.close()
@@ -91,7 +91,7 @@ def test_what_the_server_is_still_at_is_waited_for(wire: tuple[Proxy, Store], st
         threading.Event().wait(0.3)  # it has asked some times by now
         assert not recording.done()
         session.rollback()
-        assert recording.result(30)
+        assert recording.result(60)
     assert len(entries(store, run)) == 2
 
 
@@ -115,7 +115,8 @@ def test_a_taking_that_was_not_answered_costs_a_lease_at_most(wire: tuple[Proxy,
     proxy.arm(run.id.bytes, cut)
     found = take(store, run)
     assert proxy.cuts == 1
-    assert (found is None) == (cut is not Cut.BEFORE)
+    if cut is not Cut.DURING:  # a server that notices in time that nobody listens does not take it
+        assert (found is None) == (cut is Cut.AFTER)
     assert take(store, run, START + LEASE) is not None
 
 
@@ -147,7 +148,7 @@ def test_a_server_that_is_away_is_waited_for_as_long_as_the_patience_lasts(own_p
         with ThreadPoolExecutor(1) as threads:
             recording = threads.submit(record, store, run, moments.ended())
             own_postgres.start()
-            assert recording.result(30)
+            assert recording.result(60)
         assert len(entries(store, run)) == 1
         for one in (store, hurried):
             one.close()

@@ -44,13 +44,13 @@ def connect() -> Iterator[Callable[..., Client]]:
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], bool]], None]:
-    """Wait until something is so; fail after 10 seconds."""
+    """Wait until something is so; fail after a minute."""
 
     def wait(true: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         pause = threading.Event()
         while not true():
-            assert time.monotonic() < deadline, "it did not come about within 10 s"
+            assert time.monotonic() < deadline, "it did not come about within a minute"
             pause.wait(0.005)
 
     return wait

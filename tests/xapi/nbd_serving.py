@@ -134,7 +134,7 @@ class Serving:
     def stop(self) -> None:
         """End it."""
         self._process.kill()  # asked kindly, it waits for whoever reads
-        self._reader.join(10)
+        self._reader.join(60)
         with self._process:
             pass
 

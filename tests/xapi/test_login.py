@@ -129,7 +129,7 @@ def test_a_restart_of_the_toolstack_is_waited_out(serve: Serve, connect: Connect
     thread.join(0.5)
     assert thread.is_alive()
     again = serve(port=server.port)
-    thread.join(10)
+    thread.join(60)
     assert (answers, again.heard("VM.start"), client.epoch) == ([""], 1, 2)
 
 
@@ -334,5 +334,5 @@ def test_closing_does_not_wait_for_a_login(serve: Serve, until: Callable[[Callab
     thread.start()
     until(lambda: server.heard("session.login_with_password") == 1)
     client.close()
-    thread.join(5)
+    thread.join(60)
     assert len(ended) == 1

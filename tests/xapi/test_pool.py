@@ -142,7 +142,7 @@ def test_a_look_that_a_restart_fell_into_is_begun_anew(make_simulated_pool: Pool
     thread.start()
     thread.join(0.2)
     pool.control.toolstack_restart(0.05)
-    thread.join(20)
+    thread.join(60)
     look = found[0]["host1/eth1"]
     assert (client.epoch, look.remaining + len(look.users), look.in_flight) == (2, 8, ())
 

@@ -48,7 +48,7 @@ def test_an_idle_session_that_was_dropped_is_replaced_without_harm(make_simulate
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert client.epoch == 2
     assert sorted(pool.control.effects()["VM.start"].values()) == [1] * len(vms)
 
@@ -69,7 +69,7 @@ def test_who_follows_the_pool_by_a_session_that_is_dropped_hears_of_it_at_once(m
     thread = threading.Thread(target=follow)
     thread.start()
     die_one_after_the_other(pool, MOST)
-    thread.join(10)
+    thread.join(60)
     assert said == ["SESSION_INVALID"]
     assert client.call("event.from", ["vm"], "", 1.0)["token"]
     assert client.epoch == 2
@@ -85,7 +85,7 @@ def test_a_process_has_one_session_however_it_calls(make_simulated_pool: Pools, 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert len(pool.database.refs("session")) == 1
     client.close()
     assert pool.database.refs("session") == []

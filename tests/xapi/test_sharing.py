@@ -52,7 +52,7 @@ def test_a_hundred_callers_at_once_cost_two_readings(until: Until) -> None:
     until(lambda: len(shared._turn._waiters) == 99)  # type: ignore[attr-defined]
     source.going_on.release(2)
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert (first, others, source.begun) == ([1], [2] * 99, 2)
 
 
@@ -76,7 +76,7 @@ def test_a_pools_error_is_shared(until: Until) -> None:
     until(lambda: len(shared._turn._waiters) == 3)  # type: ignore[attr-defined]
     source.going_on.release(2)
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert (got, source.begun) == ([Refused] * 4, 2)
 
 
@@ -92,7 +92,7 @@ def test_another_error_is_the_readers_own_and_the_next_reads(until: Until) -> No
     until(lambda: len(shared._turn._waiters) == 1)  # type: ignore[attr-defined]
     source.going_on.release(2)
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert (got, source.begun) == ([KeyError] * 2, 2)
 
 

@@ -361,5 +361,5 @@ def test_closing_ends_who_waits(make: Make) -> None:
     waiting = threading.Thread(target=wait)
     waiting.start()
     at.transfers.close()
-    waiting.join(30)
+    waiting.join(60)
     assert told

@@ -120,7 +120,7 @@ def test_a_line_that_is_dropped_ends_the_call_that_waits_on_it(serve: Serve, con
     thread.start()
     until(lambda: server.heard("event.from") == 1)
     line.drop()
-    thread.join(5)
+    thread.join(60)
     assert ended == [True]
     assert server.heard("event.from") == 1
 
@@ -139,7 +139,7 @@ def test_closing_ends_the_calls_of_other_threads(serve: Serve, connect: Connect,
     thread.start()
     until(lambda: server.heard("event.from") == 1)
     client.close()
-    thread.join(5)
+    thread.join(60)
     assert ended == [True]
     assert server.heard("session.logout") == 1
     with pytest.raises(Transient, match="CLIENT_CLOSED"):

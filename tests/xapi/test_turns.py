@@ -43,7 +43,7 @@ def test_who_came_first_is_served_first(until: Until) -> None:
         until(lambda number=number: len(got) == number + 1)  # type: ignore[misc]
         assert turns.in_flight == 2
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert got == [0, 1, 2, 3, 4]
 
 
@@ -56,7 +56,7 @@ def test_a_newcomer_does_not_overtake_who_waits(until: Until) -> None:
     with pytest.raises(Transient):
         turns.take(0, GO)
     turns.resize(1)
-    first.join(10)
+    first.join(60)
     assert got == [1]
 
 
@@ -85,7 +85,7 @@ def test_fewer_turns_let_calls_in_flight_end_and_begin_none(until: Until) -> Non
     turns.give_back()
     assert (got, turns.in_flight) == ([], 1)
     turns.give_back()
-    thread.join(10)
+    thread.join(60)
     assert (got, turns.in_flight) == ([1], 1)
 
 
@@ -100,7 +100,7 @@ def test_turns_whose_time_is_over_are_not_given(until: Until) -> None:
     thread = asking(turns, got, 1)
     until(lambda: turns.waiting == 1)
     turns.resize(1, 19.0)
-    thread.join(10)
+    thread.join(60)
     assert got == [1]
     now[0] = 20.0
     turns.give_back()
@@ -127,7 +127,7 @@ def test_a_turn_that_is_given_too_late_goes_on_to_the_next(until: Until) -> None
     until(lambda: set(served) == set(range(8)) and len(served) > 500)
     over.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert (turns.in_flight, turns.waiting) == (0, 0)
 
 
@@ -170,7 +170,7 @@ def test_no_more_calls_are_in_flight_than_there_are_turns(
     until(lambda: crowd.now == 3 and turns.waiting == 17)
     crowd.go.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert (crowd.peak, turns.in_flight, turns.waiting) == (3, 0, 0)
 
 
@@ -187,7 +187,7 @@ def test_who_follows_the_pool_waits_for_no_turn(
     assert (turns.in_flight, turns.waiting) == (1, 0)
     crowd.go.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert server.logins == 1
 
 
@@ -204,12 +204,12 @@ def test_the_wait_for_a_turn_is_part_of_the_patience(
     with pytest.raises(Transient, match="no turn") as caught:
         client.call("VM.start", "x", False, False, patience=0.2)
     assert caught.value.code == "CALLS_AT_ONCE"
-    assert 0.2 <= time.monotonic() - began < 2
+    assert 0.2 <= time.monotonic() - began < 15
     assert server.heard("VM.start") == 0
     assert not client._away
     assert client.tally.counts()[1] == {"CALLS_AT_ONCE": 1}
     crowd.go.set()
-    busy.join(10)
+    busy.join(60)
 
 
 def test_closing_ends_the_wait_for_a_turn(serve: Callable[..., scripted.Server], connect: Callable[..., Client], until: Until) -> None:
@@ -233,13 +233,13 @@ def test_closing_ends_the_wait_for_a_turn(serve: Callable[..., scripted.Server],
     patient = calling(other.in_turn(turns), "VM.get_record", "z")
     until(lambda: turns.waiting == 2)
     closed.close()
-    waiting.join(10)
+    waiting.join(60)
     assert (said, turns.waiting) == (["CLIENT_CLOSED"], 1)
     with pytest.raises(Transient, match="CLIENT_CLOSED"):
         closed.in_turn(turns).call("VM.get_record", "y")
     crowd.go.set()
     for thread in (busy, patient):
-        thread.join(10)
+        thread.join(60)
 
 
 def test_a_call_that_is_tried_again_has_no_turn_while_it_pauses(
@@ -271,6 +271,6 @@ def test_a_pool_is_never_called_by_more_than_its_limit_by_any_number_of_clients(
     pool.control.delay("VM.get_all_records", 0.02)
     threads = [calling(clients[number % 3], "VM.get_all_records") for number in range(40)]
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     (counted,) = pool.control.calls().values()
     assert counted["peak"] == 4

@@ -237,12 +237,12 @@ def test_a_job_that_waits_for_its_turn_can_be_cancelled(tmp_path: Path) -> None:
             assert job.waits.wait(10)
             cancelled.ends.set()
             with pytest.raises(Cancelled):
-                ending.result(10)
+                ending.result(60)
             first = several.submit(work, "short", None)
             while not queue._short:
                 threading.Event().wait(0.01)
             with pytest.raises(Queued), queue.turn(alone=True, at_once=True):
                 raise AssertionError
-        first.result(10)
-        last.result(10)
+        first.result(60)
+        last.result(60)
     assert order == ["short", "job"]

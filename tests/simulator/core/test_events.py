@@ -115,7 +115,7 @@ def test_a_waiting_call_is_woken_by_a_change_of_what_it_follows(client: Client, 
     other("VM.set_name_label", server.db.create("VM"), "another")
     assert not outcome
     other("VM.set_name_description", vm, "wake")
-    thread.join(10)
+    thread.join(60)
     assert events(outcome[0]) == [("vm", "mod", vm)]
 
 
@@ -142,7 +142,7 @@ def test_a_logout_ends_the_waiting_calls_of_the_session(client: Client, server: 
     thread, outcome = in_background(lambda: client("event.from", ["vm"], token, 30.0))
     until(lambda: server.calls._calls)
     Client(server.url).raw("session.logout", client.session)
-    thread.join(10)
+    thread.join(60)
     assert outcome == [["SESSION_INVALID", client.session]]
 
 

@@ -141,7 +141,7 @@ def test_a_restart_cuts_waiting_calls(client: Client, server: Server) -> None:
     thread.start()
     until(lambda: server.calls._calls)
     server.restart_toolstack(seconds=60)
-    thread.join(10)
+    thread.join(60)
     assert len(outcome) == 1
 
 
@@ -202,7 +202,7 @@ def test_stopping_ends_waiting_calls_at_once_and_leaves_no_thread(make_server: C
     until(lambda: len(server.calls._calls) == 6)
     server.stop()
     for thread in waiting:
-        thread.join(10)
+        thread.join(60)
     assert set(threading.enumerate()) <= before
 
 

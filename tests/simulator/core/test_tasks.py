@@ -102,7 +102,7 @@ def test_a_synchronous_call_has_a_task_while_it_runs(working: Server, gate: thre
     task = until(lambda: other("task.get_all"))[0]
     assert other("task.get_name_label", task) == "VM.clone"
     gate.set()
-    thread.join(10)
+    thread.join(60)
     assert other("task.get_all") == []
 
 
