@@ -2,12 +2,17 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from tests.services import compiled
 
 pytest_plugins = ["tests.services.fixtures"]
 compiled.share()
+
+# Hundreds of processes begin in a whole run, and each would compile everything that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Databases wait for the disk at each commit, which was most of the time: tests' files are in memory, where there is room for them.
 MEMORY = Path("/dev/shm")
