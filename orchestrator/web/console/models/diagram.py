@@ -7,7 +7,7 @@ import dataclasses
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +19,7 @@ from workflows.workflow import Workflow
 
 PILL, GAP, LINE = 30, 18, 14
 TWO_LINES, ONE_LINE = 42, 28
+WORTH_SAYING = timedelta(seconds=0.1)
 LETTERS, LETTERS_OF_UNDO, LINES = 23, 16, 4
 MARKS = {
     "done": "✓", "now": "▶", "waits": "‖", "again": "↻", "ready": "▷", "stuck": "!", "failed": "✕", "undone": "↩", "next": "…",
@@ -100,7 +101,8 @@ def drawn(run: Run, history: Sequence[Mapping[str, Any]], workflow: Workflow) ->
         box = _box(step.name, step.summary, place, y, LETTERS, str(len(steps) + 1))
         height = box.height
         if step.undo is not None:
-            back = _box(step.undo.__name__, "", undo, y, LETTERS_OF_UNDO, "")
+            shorter = dataclasses.replace(undo, words=undo.words.removesuffix(" since"))
+            back = _box(step.undo.__name__, "", shorter, y, LETTERS_OF_UNDO, "")
             branches.append((box, back))
             height = max(height, back.height)
         steps.append(box)
@@ -139,7 +141,7 @@ def blank(workflow: Workflow) -> Diagram:
 def _box(name: str, summary: str, place: Place, y: int, letters: int, number: str) -> Box:
     lines = tuple(textwrap.wrap(place.why, letters, max_lines=LINES, placeholder=" …")) if place.why else ()
     height = (TWO_LINES if place.words and place.state != "later" else ONE_LINE) + LINE * len(lines)
-    took = spoken(place.took) if place.took is not None else ""
+    took = spoken(place.took) if place.took is not None and place.took >= WORTH_SAYING else ""
     return Box(name, summary, MARKS.get(place.state, number), place, took, lines, y, height)
 
 

@@ -82,6 +82,7 @@ def undos(run: Run, history: Sequence[Entry], workflow: Workflow) -> list[Place]
 def _here(run: Run) -> Place:
     """The step, or the undo, that the run is at."""
     since = run.step_began_at
+    begun = " since" if since is not None else ""
     if run.status is Status.STUCK:
         return Place("stuck", "stuck", run.finished_at or run.updated_at, why=run.reason)
     if run.status is Status.READY:
@@ -89,8 +90,8 @@ def _here(run: Run) -> Place:
     if run.status is Status.WAITING and run.attempt:
         return Place("again", "tries again", run.due_at, why=run.reason)
     if run.status is Status.WAITING:
-        return Place("waits", "waits for approval" if awaits_approval(run) else "waits", since, why=run.reason)
-    return Place("now", "at work", since)
+        return Place("waits", "waits for approval" if awaits_approval(run) else f"waits{begun}", since, why=run.reason)
+    return Place("now", f"at work{begun}", since)
 
 
 def _position(run: Run, workflow: Workflow) -> int | None:
