@@ -62,6 +62,7 @@ class InRows:
         self._lock = threading.Lock()
         self._known: tuple[UUID | None, InForce] | None = None
         self._looked = 0.0
+        self._is_away = False
 
     def recent(self) -> InForce:
         """As it held a second ago at most, where the database is there."""
@@ -76,20 +77,22 @@ class InRows:
         except Exception as error:
             with self._lock:
                 known, self._looked = self._known, time.monotonic()
+                is_news, self._is_away = self._heard and not self._is_away, True
             if known is None:
                 raise
-            logger.debug("policies in the rows could not be looked at: %s", error)
+            if is_news:
+                logger.warning("the policies that people wrote cannot be looked at, what was known last holds: %s", error)
             return known[1]
 
     def for_run(self, data: Mapping[str, Any]) -> Policy:
         """The policies as they hold for a run with this data: what it names was written before it began, so that it is looked for.
 
-        Raises what the database does where what it names is not known.
+        A run of several policies goes by what they say now, a VM's backup by what they said a second ago at most. Raises what the
+        database does where what the run names is not known.
         """
-        names = [*data.get("policies", ()), *([data["policy"]] if data.get("policy") else [])]
-        if not names:
-            return of_run(self.recent().policy, data)
-        found = self.now().policy
+        several = data.get("policies", ())
+        names = [*several, *([data["policy"]] if data.get("policy") else [])]
+        found = self.now().policy if several else self.recent().policy
         if any(name not in found.backups.policies for name in names):
             found = self._look().policy
         return of_run(found, data)
@@ -105,7 +108,7 @@ class InRows:
                 known = self._known
             found = known[1] if known is not None and known[0] == edition else self.of(session)
         with self._lock:
-            before, self._known, self._looked = self._known, (edition, found), time.monotonic()
+            before, self._known, self._looked, self._is_away = self._known, (edition, found), time.monotonic(), False
         if self._heard and (before is None or before[1] is not found):
             for one in set(map(_line, found.amiss)) - set(map(_line, before[1].amiss if before else ())):
                 logger.error("%s", one)

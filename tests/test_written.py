@@ -263,7 +263,7 @@ def test_a_look_that_is_cut_off_is_not_waited_for(postgres_url: str, tmp_path: P
     proxy.arm(b"written", Cut.BEFORE)
     assert rows.now() is before
     proxy.arm(b"written", Cut.BEFORE)
-    assert "db" in rows.for_run({"policy": "db"}).backups.policies
+    assert "db" in rows.for_run({"policies": ["db"]}).backups.policies
     assert proxy.cuts == 2
     office.store.close()
     proxy.close()
