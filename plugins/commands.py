@@ -99,7 +99,7 @@ class CommandLine:
 
     def _await(self, process: subprocess.Popen[bytes], within: timedelta | None, told: Callable[[], object]) -> None:
         ends = None if within is None else time.monotonic() + within.total_seconds()
-        while not _over(process, LOOKS_EVERY):
+        while not is_over(process, LOOKS_EVERY):
             told()
             if ends is not None and within is not None and time.monotonic() > ends:
                 raise GiveUp(f"{self.words[0]} did not end within {within.total_seconds():g} s: it was ended")
@@ -187,7 +187,8 @@ def _give(pipe: IO[bytes] | None, given: bytes) -> None:
                 rest = rest[pipe.write(rest) :]
 
 
-def _over(process: subprocess.Popen[bytes], within: float) -> bool:
+def is_over(process: subprocess.Popen[bytes], within: float) -> bool:
+    """Whether the program ends within so many seconds."""
     try:
         process.wait(within)
     except subprocess.TimeoutExpired:
@@ -200,4 +201,4 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-        _over(process, ENDS_WITHIN)
+        is_over(process, ENDS_WITHIN)

@@ -16,11 +16,12 @@ from plugins.composing import Composer, Earlier, Mode, Paces
 from plugins.errors import GiveUp, Queued, RetryLater, SourceError
 from plugins.hooks import hookimpl
 from plugins.kit import Job, Kit, Result, Source
+from plugins.own_jobs import OwnJobs
 from plugins.points import MANIFEST
 from plugins.repositories import Busy, Kept, Repository
 from plugins.saving import Saving
 from plugins.turns import AGAIN
-from plugins.values import BackupVM, Needs, Progress, RestorePoint, Snapshot, Verified
+from plugins.values import BackupVM, Needs, RestorePoint, Snapshot, Verified
 
 logger = logging.getLogger(__name__)
 
@@ -30,11 +31,11 @@ PROVEN = 60.0
 FORGOTTEN = 24 * 3600.0
 
 
-class Product:
+class Product(OwnJobs):
     """The hooks of a product, over its repository."""
 
     def __init__(self, kit: Kit, repository: Repository, *, checksums: bool, changed_blocks: Mode = "never") -> None:
-        self._kit = kit
+        super().__init__(kit)
         self._changed_blocks: Mode = changed_blocks
         self._checksums = checksums
         self._repository = repository
@@ -72,17 +73,6 @@ class Product:
             job = self._kit.jobs.start(vm.run_id, lambda at_work: self._save(at_work, vm, snapshot, source, seen_at))
             self._begun[vm.run_id] = job
         return job
-
-    @hookimpl
-    def poll_backup(self, job: str) -> Progress:
-        """How the job stands."""
-        return self._kit.jobs.look(job)
-
-    @hookimpl
-    def cancel_backup(self, job: str) -> bool:
-        """End it; True once it has ended."""
-        self._kit.jobs.cancel(job)
-        return self._kit.jobs.look(job).state != "running"
 
     def _save(self, job: Job, vm: BackupVM, snapshot: Snapshot, source: Source, seen_at: float) -> Result:
         with self._turns.turn(alone=self._repository.exclusive, job=job):

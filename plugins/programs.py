@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, cast
 
+from plugins.commands import is_over
 from plugins.errors import GiveUp, SourceError
 
 ROOM = 1 << 20
@@ -64,7 +65,7 @@ class Program:
                 output, complaints = _Drain(process.stdout, None), _Drain(process.stderr, TAIL)
                 if pieces is not None and process.stdin is not None:
                     _feed(process.stdin, pieces, told)
-                while not _over(process, ASKS_EVERY):
+                while not is_over(process, ASKS_EVERY):
                     told()
             except BaseException:
                 self._end(process)
@@ -117,7 +118,7 @@ class Program:
         for number in (self.ended_by, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
-            if _over(process, ENDS_WITHIN):
+            if is_over(process, ENDS_WITHIN):
                 break
         if process.stdin is not None:
             process.stdin.close()
@@ -191,18 +192,10 @@ class _Output(io.RawIOBase):
             super().close()
             try:
                 with self._process:
-                    if not _over(self._process, 0):
+                    if not is_over(self._process, 0):
                         self._ending.end()
             finally:
                 self._ending.closed()
-
-
-def _over(process: subprocess.Popen[bytes], within: float) -> bool:
-    try:
-        process.wait(within)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
 
 
 def _feed(stdin: IO[bytes], pieces: Iterable[memoryview], told: Callable[[], None]) -> None:

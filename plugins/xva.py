@@ -18,8 +18,9 @@ from plugins import points, streams
 from plugins.errors import GiveUp
 from plugins.hooks import hookimpl
 from plugins.kit import Job, Kit, Result, Source
+from plugins.own_jobs import OwnJobs
 from plugins.settings import BesideConfig, Settings
-from plugins.values import BackupVM, Needs, Progress, RestorePoint, Snapshot, Verified
+from plugins.values import BackupVM, Needs, RestorePoint, Snapshot, Verified
 
 logger = logging.getLogger(__name__)
 
@@ -38,15 +39,15 @@ class XvaSettings(Settings):
     """How much room is left to others ("50 GB")."""
 
 
-class Xva:
+class Xva(OwnJobs):
     """A directory of XVA files."""
 
     Settings = XvaSettings
 
     def __init__(self, settings: XvaSettings, kit: Kit) -> None:
+        super().__init__(kit)
         self._folder = settings.directory
         self._leave_free = int(settings.leave_free)
-        self._kit = kit
 
     @hookimpl
     def needs(self) -> Needs:
@@ -58,17 +59,6 @@ class Xva:
         """Begin, when the directory is there."""
         self._assert_there()
         return self._kit.jobs.start(vm.run_id, lambda job: self._save(job, vm, snapshot, source))
-
-    @hookimpl
-    def poll_backup(self, job: str) -> Progress:
-        """How the job stands."""
-        return self._kit.jobs.look(job)
-
-    @hookimpl
-    def cancel_backup(self, job: str) -> bool:
-        """End it; True once it has ended."""
-        self._kit.jobs.cancel(job)
-        return self._kit.jobs.look(job).state != "running"
 
     # -- saving ------------------------------------------------------------------------------------------------
 

@@ -127,16 +127,21 @@ def _runs(world: World, data: Data) -> Outcome:
     return Done(f"VM {vm.name} ({vm.uuid}) is restored and runs" + f", with {len(possession.vfs(vm))} VFs" * bool(vm.sriov_vifs))
 
 
+MAKING = (
+    Step(examine, timeout=timedelta(hours=12)),
+    Step(make_vm, undo=take_away),
+    Step(make_disks),
+    Step(fill, undo=end_filling, timeout=None),
+    Step(attach),
+    Step(make_vifs),
+)
+"""A VM made of a restore point, whole or not at all."""
+
 RESTORE = Workflow(
     NAME,
     "Get a VM back from a restore point",
     (
-        Step(examine, timeout=timedelta(hours=12)),
-        Step(make_vm, undo=take_away),
-        Step(make_disks),
-        Step(fill, undo=end_filling, timeout=None),
-        Step(attach),
-        Step(make_vifs),
+        *MAKING,
         Step(hand_over),
         Step(give_vfs, timeout=None),
         Step(start),

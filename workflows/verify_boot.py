@@ -12,10 +12,9 @@ from plugins.values import RestorePoint
 from workflows import restore_making, tasks
 from workflows.outcome import Done, Outcome, Refuse, Request, Wait
 from workflows.ports import Refused
-from workflows.restore import examine
+from workflows.restore import MAKING
 from workflows.restore_examining import Asked
-from workflows.restore_filling import end_filling, fill
-from workflows.restore_making import attach, look, make_disks, make_vifs, make_vm, take_away
+from workflows.restore_making import look, take_away
 from workflows.workflow import Data, Step, Workflow
 from workflows.world import World
 
@@ -77,12 +76,7 @@ VERIFY_BOOT = Workflow(
     NAME,
     "See that a restore point boots, and remove what was made for it",
     (
-        Step(examine, timeout=timedelta(hours=12)),
-        Step(make_vm, undo=take_away),
-        Step(make_disks),
-        Step(fill, undo=end_filling, timeout=None),
-        Step(attach),
-        Step(make_vifs),
+        *MAKING,
         Step(boot, timeout=PATIENCE),
         Step(see_guest, timeout=PATIENCE),
         Step(remove),

@@ -20,13 +20,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.bench import programs, targets
 from tests.bench.idle import cpu
 from tests.bench.latency import Plain
-from tests.services.programs import free_port
+from tests.services.programs import CHROMIUM, free_port
 
 SMALL, BIG = (3, 79), (64, 79)  # hosts, VFs of each
 LOADS, CHANGES = 9, 40
 CONSOLES, SECONDS = 50, 20.0
 PASSWORD = "a password for a benchmark"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 CONFIG = """
 [pools.lab]
 url = "{url}"
@@ -55,7 +54,7 @@ class Served:
 def run() -> dict[str, Any]:
     """Milliseconds to DOM content loaded and of a change, fractions of a core; each beside its target."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
         with _served(*SMALL) as served:
             page = _signed_in(browser, served)
             small, idle, live = _first_paint(page, served), _idle(page, served), _live(page, served)

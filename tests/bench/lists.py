@@ -14,8 +14,8 @@ import httpx2
 from playwright.sync_api import Page, sync_playwright
 
 from tests.bench import programs, targets
-from tests.bench.console import ARGUMENTS, CONFIG, PASSWORD
-from tests.services.programs import free_port
+from tests.bench.console import CONFIG, PASSWORD
+from tests.services.programs import CHROMIUM, free_port
 
 HOSTS, VFS, VMS = 16, 128, 10_000  # 2,048 VFs: a fifth of the VMs runs with one
 TIMES = 2
@@ -51,7 +51,7 @@ TIMING = """() => {
 def run() -> dict[str, Any]:
     """Of each page the milliseconds to its first byte and to DOM content loaded, and its bytes; of each answer the same but for the DOM."""
     with _served() as (url, token), sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
         page = browser.new_page()
         page.goto(f"{url}/login")
         page.get_by_label("Name").fill("ada")

@@ -19,7 +19,6 @@ from tests.web.conftest import PASSWORD, image, make_web, shelf, web
 
 __all__ = ["image", "make_web", "shelf", "web"]
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 PATIENCE = 60_000  # milliseconds: other tests have the machine too
 MORE = """
 [console]
@@ -113,7 +112,7 @@ def chromium() -> Iterator[Browser]:
     """A browser, started by the first test that asks for it: Debian's, as nothing is downloaded."""
     program = programs.needed("chromium", "chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=program, args=programs.CHROMIUM)
         yield browser
         browser.close()
 

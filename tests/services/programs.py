@@ -36,6 +36,10 @@ def left_out(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+"""How the browser is begun: where there is little room, and nobody whom it should speak to by itself."""
+
+
 def free_port() -> int:
     """A port of this machine that nobody listens at."""
     with socket.socket() as found:

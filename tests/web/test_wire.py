@@ -24,17 +24,11 @@ from orchestrator.web.server import MOST
 from tests.engine.waiting import until
 from tests.journey.lab import Lab
 from tests.services import typist
+from tests.services.programs import free_port
 from tests.web.certificates import certificate
 
 PATIENCE = 120.0
 README = Path(__file__).parents[2] / "README.md"
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 @dataclass
