@@ -17,7 +17,8 @@ from tests.web.conftest import Web
 
 MORE = '\n[windows.dark]\nschedule = "0 22 * * *"\nduration = "8h"\n\n[policies.old]\nvms = { names = ["db-*"] }\nproduct = "shelf"\n'
 TABLE: dict[str, Any] = {
-    "vms": {"names": ["web-*", "a, b"], "tags": ["gold"], "power_state": ["Running"], "exclude": {"names": ["web-9"], "tags": ["no"]}},
+    "vms": {"names": ["web-*", "a, b"], "tags": ["gold", " odd "],
+            "power_state": ["Running"], "exclude": {"names": ["web-9"], "tags": ["no"]}},
     "product": "shelf", "window": "dark", "mode": "offline", "retention": {"last": 3, "daily": 7}, "priority": 5, "retries": 0,
     "on_vf_gone": ["wait", "elsewhere"], "shutdown": "hard", "changed_blocks": True, "timeouts": {"hook": "1m"},
 }  # fmt: skip

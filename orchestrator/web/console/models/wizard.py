@@ -71,8 +71,8 @@ class Answers:
     def many(self, name: str) -> list[str]:
         """What a field says that has several values, or several lines."""
         values = self.values.get(name, ())
-        parts = [line for value in values for line in value.splitlines()] if name in LINES else values
-        return list(dict.fromkeys(part.strip() for part in parts if part.strip()))
+        parts = [line.strip() for value in values for line in value.splitlines()] if name in LINES else values
+        return list(dict.fromkeys(part for part in parts if part))
 
     def text(self, name: str) -> str:
         """A field with a line for each value, as it was written."""
