@@ -14,6 +14,7 @@ from tests.listener.conftest import Watch
 from tests.listener.watched import QUICK, until
 
 LONG = replace(QUICK, lease=timedelta(minutes=10), ask=timedelta(minutes=10))
+KEPT = replace(QUICK, lease=timedelta(minutes=2))  # however long a busy machine keeps its thread waiting
 
 
 def take(store: Store, duration: timedelta, *, after: timedelta = timedelta(0)) -> Lease:
@@ -27,7 +28,7 @@ def take(store: Store, duration: timedelta, *, after: timedelta = timedelta(0)) 
 @pytest.fixture
 def two(pool: SimulatedPool, watch: Watch) -> tuple[watched.Watched, watched.Watched]:
     """Two listeners of one pool: the first is active, the second stands by."""
-    first = watch(pool).settle()
+    first = watch(pool, settings=KEPT).settle()
     return first, watch(pool)
 
 
@@ -35,7 +36,7 @@ def test_one_of_two_listeners_is_active(two: tuple[watched.Watched, watched.Watc
     """The other does not even log in; a deletion becomes one run."""
     first, second = two
     watched.destroy(other, [next(iter(watched.vms(pool).values()))])
-    until(first.runs)
+    until(lambda: first.published)
     assert (first.meters.active, second.meters.active, second.client.epoch) == (True, False, 0)
     assert (len(first.published), len(second.published)) == (1, 0)
 
@@ -48,7 +49,7 @@ def test_a_listener_that_stops_hands_over(two: tuple[watched.Watched, watched.Wa
     until(first.runs)
     first.stop()
     watched.destroy(other, refs[1:2])
-    until(lambda: len(second.runs()) == 2 and second.meters.active)
+    until(lambda: len(second.runs()) == 2 and second.meters.active and second.published)
     assert len(second.published) == 1
 
 
@@ -68,8 +69,7 @@ def test_a_listener_whose_lease_was_taken_stands_by(pool: SimulatedPool, store: 
     assert watching.runs() == []
     with store.write() as session:
         leases.release(session, theirs, now=datetime.now(UTC))
-    until(watching.runs)
-    assert watching.meters.active
+    until(lambda: watching.runs() and watching.meters.active)
 
 
 def test_a_listener_stops_while_its_calls_wait(pool: SimulatedPool, watch: Watch) -> None:
