@@ -29,9 +29,9 @@ MORE = """
 network = "SR-IOV"
 ports = {{ device = "eth1" }}
 
-[windows.dark]
-schedule = "0 22 * * *"
-duration = "8h"
+[windows.leap]
+schedule = "0 3 29 2 *"
+duration = "1h"
 
 [products.shelf]
 plugin = "xva"
@@ -40,7 +40,7 @@ directory = "{folder}"
 [policies.all]
 vms = {{ names = ["*"] }}
 product = "shelf"
-window = "dark"
+window = "leap"
 """
 TIMING = """() => {
     const [taken] = performance.getEntriesByType('navigation');
