@@ -58,8 +58,16 @@
     if (form) { form.setAttribute("data-touched", ""); }
   }
 
+  /* On a phone the navigation is a line that is wider than the screen: where somebody is stands in sight. */
+  function showWhere() {
+    var here = document.querySelector(".side nav [aria-current=page]");
+    var line = here && here.closest("nav");
+    if (line) { line.scrollLeft = here.offsetLeft - (line.clientWidth - here.offsetWidth) / 2; }
+  }
+
   document.addEventListener("DOMContentLoaded", function () {
     tell(document);
+    showWhere();
     document.body.addEventListener("htmx:sseOpen", function () { live(true); });
     document.body.addEventListener("htmx:sseError", function () { live(false); });
     document.body.addEventListener("htmx:sseClose", function () { live(false); });
