@@ -1,11 +1,11 @@
 """The catalogue of backups: a line for each VM that a policy was to save, and the policies that are paused."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, ColumnElement, FromClause, Index, delete, true
+from sqlalchemy import JSON, BigInteger, ColumnElement, FromClause, Index, delete, func, true
 from sqlmodel import Field, Session, col, select
 
 from state import upsert
@@ -82,6 +82,15 @@ def since(session: Session, moment: datetime, *, policy: str | None = None) -> l
     """The lines of what began at *moment* or later, oldest first."""
     query = select(Backup).where(col(Backup.began_at) >= moment).order_by(col(Backup.began_at))
     return list(session.exec(query if policy is None else query.where(Backup.policy == policy)))
+
+
+def not_well(session: Session, moment: datetime, well: Collection[str]) -> list[Backup]:
+    """Of each VM and policy the last line of what began at *moment* or later, where its status is none of *well*; newest first."""
+    of_one = (BACKUP.c.pool, BACKUP.c.policy, BACKUP.c.vm)
+    nth = func.row_number().over(partition_by=of_one, order_by=BACKUP.c.began_at.desc()).label("nth")
+    lines = select(BACKUP.c.id, BACKUP.c.status, nth).where(BACKUP.c.began_at >= moment).subquery()
+    last = select(lines.c.id).where(lines.c.nth == 1, lines.c.status.not_in(well))
+    return list(session.exec(select(Backup).where(col(Backup.id).in_(last)).order_by(col(Backup.began_at).desc())))
 
 
 def latest_saved(session: Session, pool: str, policy: str) -> Mapping[str, tuple[datetime, tuple[timedelta, ...]]]:

@@ -19,7 +19,7 @@ SUMS = ("size", "read", "stored", "downtime")
 def report(lines: Sequence[Backup], asked: Asked) -> dict[str, Any]:
     """The report as plain values: a row for each VM, policy and opening, those that need somebody first; sums of all and by policy."""
     rows = [*_of_lines(lines), *_of_nobody(lines, asked)]
-    rows.sort(key=lambda row: (row["status"] in WELL, row["policy"], row["vm_name"], row["pool"], row["began_at"] or asked.since))
+    rows.sort(key=place)
     policies = sorted({row["policy"] for row in rows} | asked.plans.keys())
     return {
         "since": asked.since,
@@ -33,6 +33,12 @@ def report(lines: Sequence[Backup], asked: Asked) -> dict[str, Any]:
         "unseen": [{"pool": pool, "reason": reason} for pool, reason in sorted(asked.unseen.items())],
         "backups": rows,
     }
+
+
+def place(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where a row stands among the others: those that need somebody first."""
+    moments = ["" if row[name] is None else f"{row[name]:%Y-%m-%dT%H:%M:%S.%f}" for name in ("began_at", "opened_at")]
+    return "well" if row["status"] in WELL else "amiss", row["policy"], row["vm_name"], row["pool"], *moments, row["vm"]
 
 
 def _of_lines(lines: Iterable[Backup]) -> list[dict[str, Any]]:

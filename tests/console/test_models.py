@@ -101,16 +101,6 @@ def test_all_is_right_only_when_nothing_needs_anybody() -> None:
     assert (made.tone, made.sentence, [line.id for line in made.going]) == ("bad", "5 things need you", [going.id])
 
 
-def test_a_backup_that_was_tried_again_and_saved_needs_nobody() -> None:
-    """Of one VM and policy the last line counts."""
-    failed = Backup(
-        id=uuid4(), pool="lab", vm="v1", vm_name="db", policy="p", product="b", window="w", opened_at=NOW, status="failed", began_at=NOW
-    )
-    again = Backup(**{**failed.model_dump(), "id": uuid4(), "status": "saved", "began_at": NOW + timedelta(hours=1)})
-    assert overview.not_saved([failed, again]) == []
-    assert overview.not_saved([failed]) == [failed]
-
-
 def test_a_snapshot_that_waits_for_its_product_asks_for_no_approval() -> None:
     """Its product lets go of it; only what waits for a person is asked of a person, and only once."""
     run = a_run(status=Status.WAITING)

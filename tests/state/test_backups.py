@@ -48,6 +48,17 @@ def test_the_latest_of_many_vms_are_each_their_own(store: Store) -> None:
     }
 
 
+def test_a_backup_that_was_tried_again_and_saved_needs_nobody(store: Store) -> None:
+    """Of one VM and policy the last line of the time counts; of another policy its own does."""
+    again = [line(status="failed"), line(began=NOW + HOUR), line("vm-2", began=NOW), line("vm-2", "failed", NOW + HOUR)]
+    with store.write() as session:
+        for one in (*again, line("vm-3", "missed", NOW + 2 * HOUR), line("vm-4", "failed", NOW - HOUR)):
+            backups.put(session, one)
+        backups.put(session, Backup(**{**line(status="failed").model_dump(), "policy": "hourly"}))
+        found = backups.not_well(session, NOW, ("saved", "running"))
+    assert [(one.vm, one.policy) for one in found] == [("vm-3", "nightly"), ("vm-2", "nightly"), ("vm-1", "hourly")]
+
+
 def test_what_a_backup_waited_for_others_is_not_what_it_takes(store: Store) -> None:
     """A window plans by what the VM itself takes."""
     with store.write() as session:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
 from orchestrator.simulator import SimulatedPool
-from state import capacity
+from state import backups, capacity
+from state.backups import Backup
 from state.capacity import Figures
 from tests.web.conftest import NOON, Make, Web
 
@@ -65,6 +67,26 @@ def test_the_report_says_what_was_saved(web: Web) -> None:
     assert web.get("/reports", params={"until": "9999-12-31T23:59:59-23:59"}).status_code == 200
 
 
+def test_a_long_report_comes_page_by_page(web: Web) -> None:
+    """Those that need somebody first, each row once; the sums are of all of them, on every page."""
+    with web.store.write() as session:
+        for number in range(5):
+            line = Backup(
+                id=uuid4(), pool="lab", vm=f"v{number}", vm_name=f"vm-{number}", policy="nightly", product="borg", window="",
+                status="failed" if number == 3 else "saved", began_at=NOON - timedelta(hours=1),
+            )  # fmt: skip
+            backups.put(session, line)
+    seen: list[str] = []
+    cursor: dict[str, str] = {}
+    while cursor or not seen:
+        answer = web.get("/reports", params={"limit": 2, **cursor}).json()
+        assert (answer["sums"]["vms"], answer["well"]) == (5, False)
+        seen += [row["vm"] for row in answer["backups"]]
+        cursor = {"cursor": answer["next"]} if answer["next"] else {}
+    assert seen == ["v3", "v0", "v1", "v2", "v4"]
+    assert web.get("/reports", params={"cursor": "x"}).json()["code"] == "bad-cursor"
+
+
 def test_the_cluster_says_what_is_amiss(web: Web) -> None:
     """Where nobody serves."""
     said = web.get("/cluster", scope="read").json()
@@ -92,15 +114,15 @@ def test_how_full_it_was_comes_page_by_page(web: Web) -> None:
             found = {"n": Figures("fast", 1, 8, hour, 8 - hour), "o": Figures("slow", 1, 4)}
             capacity.add(session, "lab", found, now=NOON - timedelta(hours=hour), hourly=set())
     seen: list[tuple[str, int]] = []
-    after = None
+    cursor = None
     while True:
-        answer = web.get("/vfs/history", params={"limit": 3, **({"after": after} if after else {})}).json()
+        answer = web.get("/vfs/history", params={"limit": 3, **({"cursor": cursor} if cursor else {})}).json()
         seen += [(row["name"], row["used"]) for row in answer["items"]]
-        after = answer["next"]
-        if after is None:
+        cursor = answer["next"]
+        if cursor is None:
             break
     assert seen == [pair for hour in (4, 3, 2, 1, 0) for pair in (("fast", hour), ("slow", 0))]
     assert len(web.get("/vfs/history?network=o&since=90m").json()["items"]) == 2
     assert answer["counted_since"] == "2026-11-22T08:00:00Z"
-    for wrong in ("after=x", "after=2026-11-22T08:00:00%0Aa%0Ab", "since=soon", "pool=none", "limit=0"):
+    for wrong in ("cursor=x", "cursor=2026-11-22T08:00:00%0Aa%0Ab", "since=soon", "pool=none", "limit=0"):
         assert web.get(f"/vfs/history?{wrong}").status_code == 422, wrong

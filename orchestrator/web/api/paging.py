@@ -13,11 +13,13 @@ T = TypeVar("T")
 Place = tuple[str, ...]
 
 
-def paged(items: Sequence[T], cursor: str | None, limit: int, place: Callable[[T], Place]) -> tuple[Sequence[T], str | None]:
-    """A page of *items*, which are sorted from the greatest *place* down, and the cursor of the next page. Raises Problem."""
+def paged(
+    items: Sequence[T], cursor: str | None, limit: int, place: Callable[[T], Place], *, upwards: bool = False
+) -> tuple[Sequence[T], str | None]:  # fmt: skip
+    """A page of *items*, which are sorted from the greatest *place* down, or *upwards*, and the cursor of the next. Raises Problem."""
     if cursor is not None:
         after = _read(cursor)
-        items = [one for one in items if place(one) < after]
+        items = [one for one in items if (place(one) > after if upwards else place(one) < after)]
     page = items[:limit]
     return page, _written(place(page[-1])) if len(items) > limit else None
 

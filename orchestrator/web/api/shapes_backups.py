@@ -118,7 +118,10 @@ class ReportRow(BaseModel):
 
 
 class Report(BaseModel):
-    """What was saved and what was not. *well*: nothing that should have been saved was not. *unseen*: pools that could not be asked."""
+    """What was saved and what was not. *well*: nothing that should have been saved was not. *unseen*: pools that could not be asked.
+
+    *backups*: those that need somebody first. *next*: the cursor of the following page of them; null: this is the last.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -129,6 +132,7 @@ class Report(BaseModel):
     policies: list[dict[str, Any]]
     unseen: list[dict[str, str]]
     backups: list[ReportRow]
+    next: str | None
 
 
 class PluginRow(BaseModel):

@@ -9,7 +9,9 @@ from orchestrator import bootstrap
 from orchestrator.actions import capacity
 from orchestrator.actions import cluster as clusters
 from orchestrator.actions import report as reports
+from orchestrator.views import report as view
 from orchestrator.web.api.guard import ERRORS, Reads
+from orchestrator.web.api.paging import paged
 from orchestrator.web.api.shapes_backups import Report
 from orchestrator.web.api.shapes_standing import CapacityPage, Cluster, Findings
 from orchestrator.web.ask import Ask
@@ -21,20 +23,26 @@ router = APIRouter(tags=["standing"], responses=ERRORS)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 MOST = 10_000
 Since = Annotated[str, Query(max_length=50, description='A duration ("24h"), or a moment with its zone.')]
+Cursor = Annotated[str | None, Query(max_length=2000, description="The *next* of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=MOST)]
 Until = Annotated[datetime | None, Query(description="With its zone; left out: now.")]
 
 
 @router.get("/reports", response_model=Report)
-def report(
+def report(  # noqa: PLR0913, PLR0917 - one parameter is one option
     ask: Reads,
     since: Since = "24h",
     until: Until = None,
     policy: Annotated[str | None, Query(max_length=100)] = None,
     pool: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Cursor = None,
+    limit: Limit = 1000,
 ) -> dict[str, Any]:
-    """What was saved and what was not, per policy and VM, and why."""
+    """What was saved and what was not, per policy and VM, and why; the sums are of all, whatever the page."""
     begins, ends = _between(ask, since, until)
-    return reports.report(ask.desk(pool), reports.Wanted(begins, min(ends, ask.office.clock()), policy, pool))
+    made = reports.report(ask.desk(pool), reports.Wanted(begins, min(ends, ask.office.clock()), policy, pool))
+    page, following = paged(made["backups"], cursor, limit, view.place, upwards=True)
+    return {**made, "backups": page, "next": following}
 
 
 @router.get("/vfs/history", response_model=CapacityPage)
@@ -44,13 +52,13 @@ def history(  # noqa: PLR0913, PLR0917 - one parameter is one option
     until: Until = None,
     pool: Annotated[str | None, Query(max_length=200)] = None,
     network: Annotated[str | None, Query(max_length=200, description="Only of this one, by its uuid.")] = None,
-    after: Annotated[str | None, Query(max_length=1000, description="The *next* of the page before.")] = None,
-    limit: Annotated[int, Query(ge=1, le=MOST)] = 1000,
+    cursor: Cursor = None,
+    limit: Limit = 1000,
 ) -> dict[str, Any]:
     """How many VFs the networks had, and what of them was taken: a sample of each whenever that changed, and every hour; oldest first."""
     begins, ends = _between(ask, since, until)
     pools = [access.name for access in ask.office.chosen(pool)]
-    asked = Asked(begins, ends, pools, network, None if after is None else _place(after))
+    asked = Asked(begins, ends, pools, network, None if cursor is None else _place(cursor))
     items, more = capacity.page(ask.office.store, asked, limit)
     following = "\n".join([items[-1]["at"].isoformat(), items[-1]["pool"], items[-1]["network"]]) if more else None
     return {"counted_since": capacity.since(ask.office.store, pools), "items": items, "next": following}

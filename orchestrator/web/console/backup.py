@@ -12,8 +12,9 @@ from orchestrator.views import report as report_view
 from orchestrator.views.report_asked import Asked
 from orchestrator.web.console.guards import PageRoute, Reader
 from orchestrator.web.console.models import backups as model
-from orchestrator.web.console.models import calendar, overview, vms
+from orchestrator.web.console.models import calendar, vms
 from orchestrator.web.console.models import kept as kept_model
+from orchestrator.web.console.overview import NEED_NOBODY
 from orchestrator.web.console.vms import Number
 from orchestrator.web.problems import Problem
 from state import backups
@@ -31,8 +32,8 @@ def whole(visit: Reader) -> Response:
     now = office.clock()
     with office.store.read() as session:
         lines = backups.since(session, now - DAY)
+        amiss = backups.not_well(session, now - DAY, NEED_NOBODY)
     made = report_view.report(lines, Asked(now - DAY, now))
-    amiss = overview.not_saved(lines)
     return visit.page(
         "backup.html",
         said=report_view.in_a_line(made),

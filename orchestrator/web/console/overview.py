@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from fastapi import APIRouter, Response
 
+from orchestrator.views.report import WELL
 from orchestrator.web.console.guards import PageRoute, Reader, Visit
 from orchestrator.web.console.models import overview as model
 from orchestrator.web.console.models import runs as lines
@@ -14,6 +15,8 @@ from workflows.catalogue import WORKFLOWS
 router = APIRouter(route_class=PageRoute)
 
 DAY = timedelta(days=1)
+NEED_NOBODY = (*WELL, "running")
+"""What became of a backup that nobody has to look at: what was tried again and saved is of the last try."""
 MOST = 1000  # runs that are looked through for what needs somebody
 
 
@@ -34,5 +37,5 @@ def _made(visit: Visit) -> model.Overview:
     maps = visit.counter.sights.maps()
     with office.store.read() as session:
         open_ones = runs.listed(session, statuses=ACTIVE | {Status.STUCK}, limit=MOST)
-        lately = backups.since(session, office.clock() - DAY)
-    return model.made([lines.line(run, WORKFLOWS.get(run.workflow)) for run in open_ones], maps, lately)
+        amiss = backups.not_well(session, office.clock() - DAY, NEED_NOBODY)
+    return model.made([lines.line(run, WORKFLOWS.get(run.workflow)) for run in open_ones], maps, amiss)

@@ -1,10 +1,9 @@
 """Whether all is right, what needs a person, and what goes on. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from orchestrator.views.report import WELL
 from orchestrator.web.console.models import bars, vfs
 from orchestrator.web.console.models.runs import Line
 from state.backups import Backup
@@ -50,13 +49,13 @@ class Overview:
     capacity: tuple[Capacity, ...]
 
 
-def made(lines: Sequence[Line], maps: Sequence[vfs.Map], backups: Iterable[Backup]) -> Overview:
-    """The page of runs that are active or stuck, the maps of the pools, and the last day's lines of the catalogue."""
+def made(lines: Sequence[Line], maps: Sequence[vfs.Map], not_saved: Sequence[Backup]) -> Overview:
+    """The page of runs that are active or stuck, the maps of the pools, and the backups of the last day that need somebody."""
     kinds = [
         [_approval(one) for one in lines if one.awaits_approval],
         [_stuck(one) for one in lines if one.status == "stuck"],
         [need for one in maps for need in _of_map(one)],
-        [_backup(one) for one in not_saved(backups)],
+        [_backup(one) for one in not_saved],
     ]
     needs = tuple(need for found in kinds for need in found[:MOST])
     going = [one for one in lines if one.status != "stuck" and not one.awaits_approval]
@@ -94,14 +93,6 @@ def _of_map(one: vfs.Map) -> list[Need]:
                 why = " ".join(port.notes) or "`vfo reclaim` accounts for the port now."
                 found.append(Need("VFs", "warn", f"{host.name}/{port.device}: {said}", why, f"/vfs#port-{port.id}"))
     return found
-
-
-def not_saved(backups: Iterable[Backup]) -> list[Backup]:
-    """Of each VM and policy the last line, where that does not say that all is well: what was tried again and saved needs nobody."""
-    last: dict[tuple[str, str, str], Backup] = {}
-    for line in sorted(backups, key=lambda one: one.began_at):
-        last[line.pool, line.policy, line.vm] = line
-    return sorted((line for line in last.values() if line.status not in (*WELL, "running")), key=lambda one: one.began_at, reverse=True)
 
 
 def _backup(one: Backup) -> Need:
