@@ -5,6 +5,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.services import compiled
 
 pytest_plugins = ["tests.services.fixtures"]
@@ -19,3 +21,8 @@ MEMORY = Path("/dev/shm")
 ROOM = 2 << 30
 if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Journeys begin first: they wait more than they work, and what works goes on beside them."""
+    items.sort(key=lambda item: Path("tests/journey") not in item.path.relative_to(item.config.rootpath).parents)

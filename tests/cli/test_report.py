@@ -83,7 +83,7 @@ def test_for_programs_and_as_a_page(vfo: Vfo, saved: Path) -> None:
     ("words", "says"),
     [
         (("--since", "yesterday"), "--since 'yesterday': write a duration"),
-        (("--policy", "weekly"), "--policy 'weekly': vfo.toml has no [policies.weekly]"),
+        (("--policy", "weekly"), "--policy 'weekly': there is no policy 'weekly', and nothing was saved by one"),
         (("--pool", "far"), "--pool 'far'"),
         (("--html", "--json"), "--html and --json do not go together"),
     ],

@@ -72,9 +72,9 @@ def test_runs_of_two_versions_end_properly(postgres_url: str, rabbit_url: str) -
         with store.read() as session:
             return Counter(run.status for run in runs.listed(session, statuses=frozenset(Status)))
 
-    def parked() -> int:
+    def begun() -> int:
         with store.read() as session:
-            return sum(run.step in ("wait", "wait_well") for run in runs.listed(session, statuses=frozenset(Status)))
+            return sum("by" in run.data for run in runs.listed(session, statuses=frozenset(Status)))
 
     with ExitStack() as stack:
         for number, version in enumerate(("old", "new")):
@@ -83,7 +83,7 @@ def test_runs_of_two_versions_end_properly(postgres_url: str, rabbit_url: str) -
             stack.callback(process.kill)
             submit("work", number * EACH)
             if not number:
-                until(lambda: parked() == EACH, seconds=60)  # these are the old one's, and the new one comes
+                until(lambda: begun() == EACH, seconds=60)  # these are the old one's, and the new one comes
         submit("later", 0)
         until(lambda: statuses() == {Status.DONE: 3 * EACH}, seconds=120)
     with store.read() as session:

@@ -9,6 +9,7 @@ from tests.workflows.stage import Stage
 from workflows.outcome import Request
 
 DEATHS = 6
+MISSED = 10  # one place in so many may be on a way that is not taken again: the pool goes at its own pace
 
 
 def crash_everywhere(
@@ -43,10 +44,13 @@ def crash_everywhere(
             return found or [f"{', '.join(map(str, deaths))}: {error}"]
         if deaths[1:]:  # it took another way
             return [fault for death in left for fault in faults([death])]
-        return [f"{death}: nobody died" for death in left]
+        missed.extend(left)
+        return []
 
+    missed: list[Place] = []
     every = places(ended().called)
     runs = len(every) if scale.LONG else -(-len(every) // DEATHS)
     failed = [fault for number in range(runs) for fault in faults(every[number::runs])]
     assert not failed, "\n".join(failed)
+    assert len(missed) <= max(2, len(every) // MISSED), f"nobody died {', '.join(map(str, missed))}"
     return len(every)
