@@ -1,11 +1,14 @@
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from state import written as rows
 from tests.console.conftest import HOSTILE, PATIENCE, VENDOR, People, Served
 
 expect.set_options(timeout=PATIENCE)
@@ -112,6 +115,12 @@ PAGES = (
     "/backup/report",
     "/backup/windows/dark",
     "/backup/policies/databases",
+    "/backup/policies/kept",
+    "/backup/policies/kept/remove",
+    "/backup/policies/lost",
+    "/backup/windows/late",
+    "/backup/windows/late/remove",
+    "/backup/wizard/change?name=kept",
     "/backup/wizard/which?names=web-*&name=web",
     "/backup/wizard/where",
     "/backup/wizard/where?names=web-*&name=web",
@@ -127,6 +136,7 @@ PAGES = (
     "/audit",
     "/people",
     "/people/users/read",
+    "/people/tokens/probe",
     "/account",
     "/vms",
     "/vms?q=no-such-vm",
@@ -141,6 +151,7 @@ def test_every_page_is_for_everybody(people: People, served: Served, width: int,
     """No page has a serious fault by axe, or is wider than the screen; where one is stands in sight; the way past the menu is first."""
     person, vm = people.somebody("admin", width, dark=dark), vm_of(served, "db-01")
     served.typed("release", "db-01", "--when", "next-halt")
+    write_down(served)
     (run, *_) = json.loads(served.typed("run", _a_run(served), "--json")).values()
     door = people.nobody(width, dark=dark).opens("/login")
     assert against(door) == []
@@ -151,12 +162,32 @@ def test_every_page_is_for_everybody(people: People, served: Served, width: int,
         expect(page.locator("h1")).to_be_visible()
         assert against(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-    page.goto(f"{served.url}/audit", wait_until="load")
+    page.goto(f"{served.url}/people", wait_until="load")
     expect(page.locator("nav [aria-current=page]")).to_be_in_viewport()
+    made = page.get_by_role("region", name="Make a token")
+    made.get_by_label("Name").fill(f"for-{width}")
+    made.get_by_role("button", name="Make the token").click()
+    expect(page.get_by_text(re.compile("vfo_"))).to_be_visible()
+    assert against(page) == []
     page.goto(f"{served.url}/vfs", wait_until="load")
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
     person.said.clear()  # the page that says that there is no such run is a 404
+
+
+def write_down(served: Served) -> None:
+    """A window and a policy in the rows, another policy whose product is gone, and a token."""
+    tables = {"window": ("late", 'schedule = "0 3 * * *"'), "policy": ("kept", 'vms = { names = ["mail-*"] }\nproduct = "shelf"')}
+    for kind, (name, table) in tables.items():
+        (served.lab.folder / "table.toml").write_text(table + ('\nduration = "1h"' if kind == "window" else ""))
+        served.typed(kind, "write", name, "--file", "table.toml")
+    lost = {"vms": {"names": ["mail-*"]}, "product": "sold"}
+    with served.lab.store.write() as session:
+        now = datetime.now(UTC)
+        rows.take_turn(session, by="tests", now=now)
+        rows.put(session, rows.WrittenRow(kind="policy", name="lost", settings=lost, revision=uuid4(), by="tests", at=now))
+    if not json.loads(served.typed("token", "list", "--json")):
+        served.typed("token", "create", "probe", "--scope", "read")
 
 
 def _a_run(served: Served) -> str:
@@ -189,6 +220,7 @@ def test_a_policy_is_paused_and_run_and_a_vm_comes_back(people: People, served: 
     page.goto(f"{served.url}/backup/points?vm=db-01")
     page.get_by_role("link", name=re.compile("Restore db-01")).first.click()
     expect(page.get_by_text("It would not be done:")).to_be_visible()
+    assert against(page) == []
     page.get_by_label("Name of the new VM").fill("db-01 again")
     page.get_by_label("MACs of its own").check()
     page.get_by_role("button", name="Show the plan").click()
