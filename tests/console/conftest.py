@@ -1,9 +1,11 @@
 """Browsers, a served pool for them, and the application in this process for what needs no browser."""
 
 import re
+import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -13,9 +15,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from orchestrator.actions import users
 from orchestrator.actions.place import Place
 from orchestrator.demo.actors import OtherClient
+from orchestrator.web.server import Server
 from tests.journey.lab import Lab
 from tests.services import programs, typist
-from tests.web.conftest import PASSWORD, image, make_web, shelf, web
+from tests.web.conftest import PASSWORD, Web, image, make_web, shelf, web
 
 __all__ = ["image", "make_web", "shelf", "web"]
 
@@ -187,6 +190,34 @@ def people(chromium: Browser, served: Served) -> Iterator[People]:
     made = People(chromium, served)
     yield made
     assert made.leave() == []
+
+
+@dataclass
+class Here:
+    """A console of this process at *url*."""
+
+    url: str
+
+
+def listening() -> str:
+    """What a configuration says in [console] to be reached by a browser."""
+    return f'listen = "127.0.0.1:{programs.free_port()}"\n'
+
+
+@contextmanager
+def people_at(web: Web, chromium: Browser) -> Iterator[People]:
+    """People at the application of this process, whose configuration is `listening`; what their browsers complain of fails."""
+    stop, server = threading.Event(), Server(web.office.loaded)
+    serving = threading.Thread(target=server.run, args=(stop, web.office, timedelta(seconds=5)), daemon=True)
+    serving.start()
+    people = People(chromium, Here(server.url))
+    try:
+        yield people
+    finally:
+        said = people.leave()
+        stop.set()
+        serving.join(60)
+    assert said == []
 
 
 VENDOR = Path(__file__).parent / "vendor"

@@ -1,45 +1,26 @@
 """A browser at a restore point: what is looked at, fetched and verified there."""
 
 import re
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from orchestrator.web.server import Server
-from tests.console.conftest import PATIENCE, People
+from tests.console.conftest import PATIENCE, People, listening, people_at
 from tests.console.test_browsing import against
-from tests.services import programs
 from tests.web.conftest import Web
 
 expect.set_options(timeout=PATIENCE)
 
 
-@dataclass
-class Shelf:
-    """A console with restore points at *url*."""
-
-    url: str
-
-
 @pytest.fixture
 def at_shelf(shelf: Callable[..., Web], image: Path, chromium: Browser) -> Iterator[People]:
     """People at a console whose product has two restore points with a filesystem each."""
-    web, stop = shelf(image=image, console=f'listen = "127.0.0.1:{programs.free_port()}"\n'), threading.Event()
+    web = shelf(image=image, console=listening())
     web.user("operate", "operate")
-    server = Server(web.office.loaded)
-    serving = threading.Thread(target=server.run, args=(stop, web.office, timedelta(seconds=5)), daemon=True)
-    serving.start()
-    people = People(chromium, Shelf(server.url))
-    yield people
-    said = people.leave()
-    stop.set()
-    serving.join(60)
-    assert said == []
+    with people_at(web, chromium) as people:
+        yield people
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, False), (390, True)], ids=["desktop light", "phone dark"])

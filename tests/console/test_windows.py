@@ -4,6 +4,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
+from playwright.sync_api import Browser, expect
+
 from orchestrator.actions import kept as action
 from orchestrator.web.console.models import calendar, kept
 from orchestrator.web.principal import Principal, Scope
@@ -13,6 +16,8 @@ from state.backups import Backup
 from state.claims import Change
 from state.run import Phase, Status
 from state.store import Session
+from tests.console.conftest import listening, people_at
+from tests.console.test_browsing import against
 from tests.console.test_door import signed_in
 from tests.web.conftest import NOON, Make
 from workflows import keep_window, waiting_list
@@ -113,6 +118,20 @@ def test_a_window_that_is_open_is_drawn_as_it_stands(make_web: Make) -> None:
     assert "How it would go" not in text
     assert "1 at work" in web.client.get("/backup/windows/dark/kept").text
     assert web.client.get("/backup/windows/none/kept").status_code == 404
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1440, False), (390, True)], ids=["desktop light", "phone dark"])
+def test_a_window_that_is_open_is_for_everybody(make_web: Make, chromium: Browser, width: int, dark: bool) -> None:
+    """Its timeline has no serious fault by axe, in either scheme, and is no wider than the screen."""
+    web = make_web(more=listening() + TABLES)
+    web.user("operate", "operate")
+    with web.store.write() as session:
+        opened(session, NOON - HOUR)
+    with people_at(web, chromium) as people:
+        page = people.somebody("operate", width, dark=dark).opens("/backup/windows/dark")
+        expect(page.get_by_text("50% done").first).to_be_visible()
+        assert against(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_who_waits_is_drawn_where_their_turn_would_come(make_web: Make) -> None:
