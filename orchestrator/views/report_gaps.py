@@ -45,7 +45,7 @@ def _last(asked: Asked, window: BackupWindow, pool: str) -> tuple[datetime | Non
     schedule, after = asked.watches[window.name, pool]
     dealt = {one.opens_at: one for one in asked.opened if (one.window, one.pool) == (window.name, pool) and one.opens_at <= asked.until}
     moments = set(dealt)
-    if schedule == f"{window.window.schedule} {window.window.timezone}":
+    if schedule == window.window.moments:
         newest = next(window.window.openings_before(asked.until, max(after, asked.since)), None)
         moments |= {newest} if newest is not None else set()
     last = max(moments, default=None)
@@ -55,7 +55,7 @@ def _last(asked: Asked, window: BackupWindow, pool: str) -> tuple[datetime | Non
 def _not_opened(asked: Asked, window: BackupWindow, pool: str) -> str:
     """Why a window that is open by its schedule was not opened: that is newer than the moment at which it would have."""
     schedule, after = asked.watches[window.name, pool]
-    if schedule != f"{window.window.schedule} {window.window.timezone}":
+    if schedule != window.window.moments:
         return NOT_TAKEN_UP
     opens = window.window.opens(asked.until)
     following = f"it opens next at {opens:%Y-%m-%d %H:%M} UTC" if opens is not None else "it never opens again"
