@@ -86,6 +86,14 @@ class Web:
 Make = Callable[..., Web]
 
 
+@pytest.fixture(scope="module")
+def pool() -> Iterator[SimulatedPool]:
+    """A pool that tests only look at."""
+    started = SimulatedPool(hosts=1, vms=3).start()
+    yield started
+    started.stop()
+
+
 @pytest.fixture
 def make_web(tmp_path: Path) -> Iterator[Make]:
     """Makes the application over *pool*, or over none that answers; with *more* at the end of the configuration."""

@@ -1,6 +1,6 @@
 """Restore points over HTTP: what products have, a VM made of one, files out of one, and whether one is sound."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,6 @@ from tests.web.conftest import Web
 
 AWAY = '\n[products.away]\nplugin = "away"\n'
 ABC_1 = "/restore-points/shelf/abc-1"
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[SimulatedPool]:
-    """A pool that tests only look at."""
-    started = SimulatedPool(hosts=1, vms=2).start()
-    yield started
-    started.stop()
 
 
 def acts(web: Web) -> list[tuple[str, str, str]]:

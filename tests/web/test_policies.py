@@ -1,6 +1,5 @@
 """Policies and windows over HTTP."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,14 +28,6 @@ mode = "online"
 vms = {{ names = ["nobody"] }}
 product = "nas"
 """
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[SimulatedPool]:
-    """A pool that tests only look at."""
-    started = SimulatedPool(hosts=1, vms=3).start()
-    yield started
-    started.stop()
 
 
 @pytest.fixture

@@ -1,10 +1,7 @@
 """How it all stands, over HTTP: reports, what the doctor finds, the cluster, plugins and products."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
-
-import pytest
 
 from orchestrator.simulator import SimulatedPool
 from state import backups, capacity
@@ -22,14 +19,6 @@ plugin = "xva"
 directory = "."
 colour = 1
 """
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[SimulatedPool]:
-    """A pool that tests only look at."""
-    started = SimulatedPool(hosts=1, vms=1).start()
-    yield started
-    started.stop()
 
 
 def test_the_doctor_examines_a_pool(make_web: Make, pool: SimulatedPool) -> None:

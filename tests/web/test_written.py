@@ -1,6 +1,5 @@
 """Policies and windows written over HTTP."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +24,6 @@ product = "nas"
 """
 DAY = {"schedule": "0 13 * * *", "duration": "2h"}
 ALL: dict[str, Any] = {"vms": {"names": ["*"]}, "product": "nas", "window": "day", "mode": "online"}
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[SimulatedPool]:
-    """A pool that tests only look at."""
-    started = SimulatedPool(hosts=1, vms=3).start()
-    yield started
-    started.stop()
 
 
 @pytest.fixture
